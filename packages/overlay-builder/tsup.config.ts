@@ -1,0 +1,4 @@
+import { defineConfig } from 'tsup';
+import { libraryOptions } from '../../tsup.base.ts';
+
+export default defineConfig(libraryOptions({ index: 'src/index.ts', worker: 'src/worker.ts' }));

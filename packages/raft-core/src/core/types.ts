@@ -1,0 +1,174 @@
+/**
+ * The vocabulary of the core: what is logged, what is persisted, what travels between nodes.
+ *
+ * Names follow the Raft paper and etcd's Raft library, so that either is documentation for this code.
+ */
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = number & { readonly [brand]: Name };
+
+/** Identity of a node in its group. A safe integer from 1; 0 means "nobody". Never reused after a wipe. */
+export type NodeId = Branded<'NodeId'>;
+/** Election term. A safe integer from 0. */
+export type Term = Branded<'Term'>;
+/** Position in the log. A safe integer; the first entry ever is at 1, 0 means "before the log". */
+export type LogIndex = Branded<'LogIndex'>;
+
+/** Nobody: no leader, no vote. */
+export const NO_NODE = 0 as NodeId;
+
+/** What an entry's `data` means. */
+export type EntryType = 'normal' | 'confChange' | 'confChangeV2';
+
+/** One log entry. Immutable once created: cores, stores and transports share the same object. */
+export interface Entry {
+  readonly term: Term;
+  readonly index: LogIndex;
+  readonly type: EntryType;
+  /** Opaque to Raft for `normal`; an encoded membership change otherwise. Empty for a new leader's first entry. */
+  readonly data: Uint8Array;
+}
+
+/** What must survive a restart, besides the log. */
+export interface HardState {
+  readonly term: Term;
+  readonly vote: NodeId;
+  readonly commit: LogIndex;
+}
+
+/** A group's membership as it is persisted (in snapshots, and handed to a restarting core). Lists are sorted by id. */
+export interface ConfState {
+  readonly voters: readonly NodeId[];
+  /** Voters of the outgoing half of a joint configuration; empty outside of one. */
+  readonly votersOutgoing: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Voters of the outgoing half that become learners when the joint configuration is left. */
+  readonly learnersNext: readonly NodeId[];
+  readonly autoLeave: boolean;
+}
+
+export interface SnapshotMetadata {
+  /** Index and term of the last entry that the snapshot contains. */
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly confState: ConfState;
+}
+
+/** A snapshot as the core handles it. `data` is opaque (the runtime puts a small reference there, not the state). */
+export interface Snapshot {
+  readonly metadata: SnapshotMetadata;
+  readonly data: Uint8Array;
+}
+
+export type MessageType =
+  | 'MsgHup'
+  | 'MsgBeat'
+  | 'MsgProp'
+  | 'MsgApp'
+  | 'MsgAppResp'
+  | 'MsgVote'
+  | 'MsgVoteResp'
+  | 'MsgSnap'
+  | 'MsgHeartbeat'
+  | 'MsgHeartbeatResp'
+  | 'MsgUnreachable'
+  | 'MsgSnapStatus'
+  | 'MsgCheckQuorum'
+  | 'MsgTransferLeader'
+  | 'MsgTimeoutNow'
+  | 'MsgReadIndex'
+  | 'MsgReadIndexResp'
+  | 'MsgPreVote'
+  | 'MsgPreVoteResp'
+  | 'MsgStorageAppend'
+  | 'MsgStorageAppendResp'
+  | 'MsgStorageApply'
+  | 'MsgStorageApplyResp'
+  | 'MsgForgetLeader';
+
+/**
+ * A message between nodes, or between a core and its local storage threads. One flat shape for all types, every
+ * field always present: the core handles millions of them a second and V8 likes one hidden class.
+ */
+export interface Message {
+  readonly type: MessageType;
+  readonly to: NodeId;
+  readonly from: NodeId;
+  /** 0 on messages that carry no term (local ones, proposals, read requests). */
+  readonly term: Term;
+  /** Term of the entry at `index`. */
+  readonly logTerm: Term;
+  readonly index: LogIndex;
+  readonly entries: readonly Entry[];
+  readonly commit: LogIndex;
+  readonly vote: NodeId;
+  readonly snapshot: Snapshot | undefined;
+  readonly reject: boolean;
+  /** On a rejected append: the follower's best guess of where the logs agree. */
+  readonly rejectHint: LogIndex;
+  /** Opaque round-trip bytes: a read's id, or the campaign type of a vote request. */
+  readonly context: Uint8Array;
+  /** On messages to a local storage thread: what to deliver once the work is durable or applied. */
+  readonly responses: readonly Message[];
+}
+
+/** Target of `MsgStorageAppend` messages (asynchronous storage writes). Never a real node. */
+export const LOCAL_APPEND_THREAD = Number.MAX_SAFE_INTEGER as NodeId;
+/** Target of `MsgStorageApply` messages. Never a real node. */
+export const LOCAL_APPLY_THREAD = (Number.MAX_SAFE_INTEGER - 1) as NodeId;
+
+/** Volatile state, for observers. */
+export interface SoftState {
+  readonly leader: NodeId;
+  readonly role: Role;
+}
+
+export type Role = 'follower' | 'candidate' | 'leader' | 'preCandidate';
+
+/** A read may be served once the state machine has applied `index`. */
+export interface ReadState {
+  readonly index: LogIndex;
+  /** The `context` given to `readIndex`. */
+  readonly requestContext: Uint8Array;
+}
+
+export type ConfChangeType = 'addNode' | 'removeNode' | 'updateNode' | 'addLearnerNode';
+
+export interface ConfChangeSingle {
+  readonly type: ConfChangeType;
+  readonly nodeId: NodeId;
+}
+
+/**
+ * How a membership change enters and leaves a joint configuration (thesis 4.3).
+ * `auto`: simple where one voter changes, else joint and left automatically; `jointImplicit`: always joint, left
+ * automatically; `jointExplicit`: always joint, left by proposing an empty change.
+ */
+export type ConfChangeTransition = 'auto' | 'jointImplicit' | 'jointExplicit';
+
+/** A membership change. No changes and `auto` leaves a joint configuration. */
+export interface ConfChange {
+  readonly transition: ConfChangeTransition;
+  readonly changes: readonly ConfChangeSingle[];
+  /** Opaque to the core: the runtime carries addresses here. */
+  readonly context: Uint8Array;
+}
+
+/**
+ * Where the core reads its log. Synchronous; what it returns is never mutated afterwards. The core keeps what is not
+ * yet durable itself and asks only for what the application has been told to persist.
+ */
+export interface Storage {
+  initialState(): { readonly hardState: HardState; readonly confState: ConfState };
+  /** Index of the first entry that `entries` can return: one after the newest compacted entry or snapshot. */
+  firstIndex(): LogIndex;
+  lastIndex(): LogIndex;
+  /** Term of the entry at `index`, which may be `firstIndex() - 1` too. Fails with `StorageError`. */
+  term(index: LogIndex): Term;
+  /** Entries in `[low, high)`, at least one if there is any, then as many as fit in `maxSizeBytes`. Fails with `StorageError`. */
+  entries(low: LogIndex, high: LogIndex, maxSizeBytes: number): readonly Entry[];
+  /** The newest snapshot. Fails with `StorageError` `snapshotTemporarilyUnavailable` while one is being made. */
+  snapshot(): Snapshot;
+}
+
+export type StorageErrorCode = 'compacted' | 'unavailable' | 'snapshotTemporarilyUnavailable';
