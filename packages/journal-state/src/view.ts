@@ -1,7 +1,6 @@
 /** What readers may ask of a journal's state: the interface that overlays, boots and services are written against. */
 import type {
   AdminOperation,
-  BootOverlay,
   ComputeNodeId,
   ConfigEntry,
   ConfigState,
@@ -42,6 +41,15 @@ export interface OverlayInput {
   readonly policy: VClusterPolicy;
 }
 
+/** A stored overlay; `data` are the zstd bytes themselves. */
+export interface StoredOverlay {
+  readonly vcluster_id: VClusterId;
+  readonly version: EntrySeq;
+  readonly data: Uint8Array;
+  readonly checksum: string;
+  readonly raw_size_bytes: number;
+}
+
 export interface EntryFilter {
   readonly scope?: Scope;
   readonly entry_types?: readonly EntryType[];
@@ -77,7 +85,7 @@ export interface JournalView {
 
   /** Effective configuration of a scope now: global, plus the virtual cluster's, plus the node's. */
   effectiveConfig(scope: Scope): EffectiveConfig;
-  /** Constant time. `vclusterId` defaults to the node's assignment. */
+  /** Constant time. */
   nodeDelta(nodeId: ComputeNodeId): NodeDelta;
   nodeState(nodeId: ComputeNodeId): ConfigState | undefined;
   assignment(nodeId: ComputeNodeId): VClusterId | undefined;
@@ -90,6 +98,7 @@ export interface JournalView {
   vclusterVersion(vclusterId: VClusterId): EntrySeq | undefined;
   /** The policy in force: the stored one or the defaults. */
   policy(vclusterId: VClusterId): VClusterPolicy;
-  overlay(vclusterId: VClusterId): BootOverlay | undefined;
+  overlay(vclusterId: VClusterId): StoredOverlay | undefined;
+  /** Undefined where `vclusterVersion` is: an overlay without a version is never stored. */
   overlayInput(vclusterId: VClusterId): OverlayInput | undefined;
 }
