@@ -19,7 +19,16 @@ const IMPURE_GLOBALS = [
 ];
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/gen/**', '**/node_modules/**', '**/.turbo/**', 'coverage/**', '.pact-journal/**'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/gen/**',
+      '**/node_modules/**',
+      '**/.turbo/**',
+      'coverage/**',
+      '.pact-journal/**',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -38,7 +47,10 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/prefer-promise-reject-errors': 'error',
       '@typescript-eslint/require-await': 'off',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/ban-ts-comment': 'error',
       eqeqeq: 'error',
       'no-console': 'off',
@@ -47,7 +59,8 @@ export default tseslint.config(
         'error',
         { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' },
         {
-          selector: "CallExpression[callee.property.name=/^(skip|only|todo)$/][callee.object.name=/^(it|test|describe)$/]",
+          selector:
+            'CallExpression[callee.property.name=/^(skip|only|todo)$/][callee.object.name=/^(it|test|describe)$/]',
           message: 'A test runs, always and with all others.',
         },
       ],
@@ -56,14 +69,31 @@ export default tseslint.config(
   {
     files: PURE,
     rules: {
-      'no-restricted-globals': ['error', ...IMPURE_GLOBALS.map((name) => ({ name, message: 'This folder is pure.' }))],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Chance comes in as a seeded generator.' }],
-      'no-restricted-imports': ['error', { patterns: [{ group: ['node:*'], message: 'This folder is pure.' }] }],
+      'no-restricted-globals': [
+        'error',
+        ...IMPURE_GLOBALS.map((name) => ({ name, message: 'This folder is pure.' })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Chance comes in as a seeded generator.' },
+      ],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*'], message: 'This folder is pure.' }] },
+      ],
       'no-restricted-syntax': [
         'error',
         { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' },
-        { selector: "NewExpression[callee.name='Date'], CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Time comes in as data.' },
-        { selector: 'AwaitExpression, FunctionDeclaration[async=true], FunctionExpression[async=true], ArrowFunctionExpression[async=true], NewExpression[callee.name="Promise"], MemberExpression[object.name="Promise"]', message: 'This folder is synchronous.' },
+        {
+          selector:
+            "NewExpression[callee.name='Date'], CallExpression[callee.object.name='Date'][callee.property.name='now']",
+          message: 'Time comes in as data.',
+        },
+        {
+          selector:
+            'AwaitExpression, FunctionDeclaration[async=true], FunctionExpression[async=true], ArrowFunctionExpression[async=true], NewExpression[callee.name="Promise"], MemberExpression[object.name="Promise"]',
+          message: 'This folder is synchronous.',
+        },
       ],
     },
   },
@@ -77,7 +107,15 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/bin/*.js'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly', Buffer: 'readonly' } },
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        Buffer: 'readonly',
+      },
+    },
   },
   prettier,
 );

@@ -6,7 +6,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { availableParallelism } from 'node:os';
-import { fail, headersDirectory, nativeBinding, pinnedNode, requireToolchain, root, workspaceEnv, zstdDirectory } from './lib/workspace.mjs';
+import {
+  fail,
+  headersDirectory,
+  nativeBinding,
+  pinnedNode,
+  requireToolchain,
+  root,
+  workspaceEnv,
+  zstdDirectory,
+} from './lib/workspace.mjs';
 
 const directory = zstdDirectory();
 if (directory === undefined) process.exit(0); // An installation without the packages that need it.
@@ -15,7 +24,9 @@ if (nativeBinding() !== undefined) process.exit(0);
 requireToolchain();
 const headers = headersDirectory();
 if (headers === undefined) {
-  fail("Node's headers (include/node/node_api.h) were not found: neither npm's `node` package nor this host has them.");
+  fail(
+    "Node's headers (include/node/node_api.h) were not found: neither npm's `node` package nor this host has them.",
+  );
 }
 
 const nodeGyp = join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');

@@ -16,7 +16,11 @@ for (const name of readdirSync(join(root, 'packages'))) {
   const tarball = readdirSync(scratch).find((file) => file.includes(`pact-journal-${name}-`));
   if (tarball === undefined) throw new Error(`pnpm pack left no tarball of ${name}`);
   const path = join(scratch, tarball);
-  if ((await run('publint', ['run', path, '--level', 'warning', '--strict'], { stdio: ['ignore', 'ignore', 'inherit'] })) !== 0) {
+  if (
+    (await run('publint', ['run', path, '--level', 'warning', '--strict'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })) !== 0
+  ) {
     failed.push(`${name}: publint`);
     await run('publint', ['run', path]);
   }

@@ -7,7 +7,9 @@ await ensureInstalled();
 await ensureBuilt();
 
 const cli = join(root, 'apps', 'journal-server', 'bin', 'pact-journal.js');
-const child = spawn(pinnedNode(), [cli, 'dev', '--nodes', '1', ...process.argv.slice(2)], { stdio: 'inherit' });
+const child = spawn(pinnedNode(), [cli, 'dev', '--nodes', '1', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 
 // Ctrl-C reaches the whole terminal group, so the journal stops by itself; a signal sent to this process alone is passed on.
 let interrupts = 0;

@@ -9,7 +9,13 @@ await ensureBuilt();
 
 const scratch = mkdtempSync(join(tmpdir(), 'pact-journal-test-'));
 const report = join(scratch, 'report.json');
-const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)];
+const args = [
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+];
 const code = await run('vitest', args);
 
 let totals;
@@ -21,7 +27,9 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 // A file that fails to load has no tests to count, but it is a failure.
-const brokenFiles = totals.testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0);
+const brokenFiles = totals.testResults.filter(
+  ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+);
 const failed = totals.numFailedTests + brokenFiles.length;
 console.log(`${totals.numPassedTests} passed, ${failed} failed`);
 process.exitCode = code !== 0 || failed > 0 || totals.numPassedTests === 0 ? 1 : 0;

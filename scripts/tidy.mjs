@@ -8,7 +8,10 @@ const LINES_MAX = 500;
 const findings = [];
 const report = (file, line, what) => findings.push(`${file}${line === undefined ? '' : `:${line}`}: ${what}`);
 
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((file) => file !== '' && existsSync(join(root, file)))
   .filter((file) => !/(^|\/)(dist|gen)\/|pnpm-lock\.yaml$|^LICENSE$/.test(file));
@@ -18,10 +21,17 @@ const FORBIDDEN_TEXT = [
   { pattern: /\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b/, what: 'a left-over marker: do it or file it' },
   { pattern: /(^|[\s"'`(=])\/(w[o]rk|r[o]ot)\//, what: 'a path of one machine' },
   { pattern: /https?:\/\/(regis[t]ry|d[e]b)\./, what: 'the host name of a package registry' },
-  { pattern: /\.\.\/sha[r]ed/, what: 'the folder beside the project', allowed: /^(scripts\/|\.ci\/|packages\/raft-core\/conformance\/)/ },
+  {
+    pattern: /\.\.\/sha[r]ed/,
+    what: 'the folder beside the project',
+    allowed: /^(scripts\/|\.ci\/|packages\/raft-core\/conformance\/)/,
+  },
 ];
 const FORBIDDEN_CODE = [
-  { pattern: /\b(it|test|describe)\.(sk[i]p|on[l]y|to[d]o)\b|expect\(tr[u]e\)/, what: 'a test that does not test' },
+  {
+    pattern: /\b(it|test|describe)\.(sk[i]p|on[l]y|to[d]o)\b|expect\(tr[u]e\)/,
+    what: 'a test that does not test',
+  },
   { pattern: /@ts-(ig[n]ore|no[c]heck|expect-err[o]r)|eslint-dis[a]ble/, what: 'an escape from the checks' },
 ];
 
@@ -37,7 +47,8 @@ for (const file of tracked) {
     if (!isCode) continue;
     for (const { pattern, what } of FORBIDDEN_CODE) if (pattern.test(line)) report(file, at + 1, what);
   }
-  if (/\.ts$/.test(file) && lines.length > LINES_MAX) report(file, undefined, `${lines.length} lines; at most ${LINES_MAX}`);
+  if (/\.ts$/.test(file) && lines.length > LINES_MAX)
+    report(file, undefined, `${lines.length} lines; at most ${LINES_MAX}`);
 }
 
 // Every package explains itself, and every runtime dependency is named with its reason.

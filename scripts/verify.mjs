@@ -11,7 +11,10 @@ const CHECKS = {
   formatting: ['prettier', ['--check', '--log-level=warn', '.']],
   'wire contract lint': ['buf', ['lint']],
   'generated code is current': node('scripts/generate.mjs', '--check'),
-  'import directions': ['depcruise', ['--config', '.dependency-cruiser.mjs', '--output-type', 'err', 'packages', 'apps']],
+  'import directions': [
+    'depcruise',
+    ['--config', '.dependency-cruiser.mjs', '--output-type', 'err', 'packages', 'apps'],
+  ],
   types: ['tsc', ['--noEmit', '-p', 'tsconfig.json']],
   lint: ['eslint', ['--max-warnings=0', '.']],
   build: ['turbo', ['run', 'build', '--output-logs=errors-only']],

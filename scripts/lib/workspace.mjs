@@ -23,7 +23,10 @@ export function requireNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const [wantMajor, wantMinor] = MINIMUM_NODE;
   if (major < wantMajor || (major === wantMajor && minor < wantMinor)) {
-    fail(`Node ${process.versions.node} is too old: Node >= ${MINIMUM_NODE.join('.')} is needed to start.`, 2);
+    fail(
+      `Node ${process.versions.node} is too old: Node >= ${MINIMUM_NODE.join('.')} is needed to start.`,
+      2,
+    );
   }
 }
 
@@ -34,7 +37,8 @@ export function pinnedNode() {
 
 /** Environment in which children find the pinned Node and the workspace's tools first. */
 export function workspaceEnv(extra = {}) {
-  const path = join(root, 'node_modules', '.bin') + (process.platform === 'win32' ? ';' : ':') + process.env.PATH;
+  const path =
+    join(root, 'node_modules', '.bin') + (process.platform === 'win32' ? ';' : ':') + process.env.PATH;
   return { ...process.env, PATH: path, ...extra };
 }
 
@@ -57,7 +61,11 @@ export async function runOrExit(command, args, options = {}) {
 export async function runSource(entry, args, options = {}) {
   await ensureInstalled();
   const condition = '--conditions=@pact-journal/source';
-  process.exitCode = await run(pinnedNode(), [condition, ...(options.nodeArgs ?? []), entry, ...args], options);
+  process.exitCode = await run(
+    pinnedNode(),
+    [condition, ...(options.nodeArgs ?? []), entry, ...args],
+    options,
+  );
 }
 
 function manifests() {
@@ -87,7 +95,12 @@ export function pnpmCommand(args) {
 export async function ensureInstalled() {
   requireNode();
   const fingerprint = installFingerprint();
-  if (existsSync(installStamp) && readFileSync(installStamp, 'utf8') === fingerprint && existsSync(pinnedNode())) return;
+  if (
+    existsSync(installStamp) &&
+    readFileSync(installStamp, 'utf8') === fingerprint &&
+    existsSync(pinnedNode())
+  )
+    return;
   requireToolchain();
   process.stderr.write('installing dependencies (once) ...\n');
   const [command, args] = pnpmCommand(['install', '--frozen-lockfile', '--reporter=append-only']);
@@ -98,7 +111,8 @@ export async function ensureInstalled() {
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
   });
-  if (result.error) fail(`npx could not be started: ${result.error.message}. npm has to be installed beside Node.`);
+  if (result.error)
+    fail(`npx could not be started: ${result.error.message}. npm has to be installed beside Node.`);
   if (result.status !== 0) {
     process.stderr.write(`${result.stdout}${result.stderr}\n`);
     fail('the dependencies could not be installed; the reason is above.');
@@ -108,13 +122,17 @@ export async function ensureInstalled() {
 
 /** Builds what has changed since the last build. */
 export async function ensureBuilt() {
-  const result = spawnSync(join(root, 'node_modules', '.bin', 'turbo'), ['run', 'build', '--output-logs=errors-only'], {
-    cwd: root,
-    env: workspaceEnv({ TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }),
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const result = spawnSync(
+    join(root, 'node_modules', '.bin', 'turbo'),
+    ['run', 'build', '--output-logs=errors-only'],
+    {
+      cwd: root,
+      env: workspaceEnv({ TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   if (result.status !== 0) {
     process.stderr.write(`${result.stdout}${result.stderr}\n`);
     fail('the build failed; the reason is above.');
@@ -122,9 +140,19 @@ export async function ensureBuilt() {
 }
 
 const TOOLS = [
-  { name: 'a C++ compiler', commands: [process.env.CXX, 'c++', 'g++', 'clang++'], debian: 'g++', fedora: 'gcc-c++' },
+  {
+    name: 'a C++ compiler',
+    commands: [process.env.CXX, 'c++', 'g++', 'clang++'],
+    debian: 'g++',
+    fedora: 'gcc-c++',
+  },
   { name: 'make', commands: [process.env.MAKE, 'make', 'gmake'], debian: 'make', fedora: 'make' },
-  { name: 'python3', commands: [process.env.PYTHON, 'python3', 'python'], debian: 'python3', fedora: 'python3' },
+  {
+    name: 'python3',
+    commands: [process.env.PYTHON, 'python3', 'python'],
+    debian: 'python3',
+    fedora: 'python3',
+  },
 ];
 
 /** The zstd binding is compiled on this machine: says in one line what is missing for that. */
