@@ -1,0 +1,82 @@
+/** What every command gets: where to print, the environment, and the global options once they are parsed. */
+import { CliError } from './errors.ts';
+import { Output, type TextStream } from './output.ts';
+
+/** Where clients look for a journal when nothing says otherwise. */
+export const DEFAULT_ENDPOINT = '127.0.0.1:9443';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The global options, valid inside a command's action. */
+export interface GlobalOptions {
+  /** `host:port`, at least one. */
+  readonly endpoints: readonly string[];
+  readonly token: string | undefined;
+  /** stdout carries one JSON document or JSON Lines and nothing else. */
+  readonly json: boolean;
+}
+
+export interface CliContext {
+  readonly out: Output;
+  readonly env: Environment;
+  /** Raw standard input, for `-f -`. */
+  readonly stdin: NodeJS.ReadableStream;
+  /** Only meaningful inside an action: before, these are the defaults. */
+  readonly globals: GlobalOptions;
+}
+
+export interface CliStreams {
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly stdin: NodeJS.ReadableStream;
+}
+
+/** Options as commander delivers them. */
+export interface RawGlobalOptions {
+  readonly endpoint?: readonly string[];
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
+export class Context implements CliContext {
+  readonly out: Output;
+  readonly env: Environment;
+  readonly stdin: NodeJS.ReadableStream;
+  #globals: GlobalOptions = { endpoints: [DEFAULT_ENDPOINT], token: undefined, json: false };
+
+  constructor(streams: CliStreams, env: Environment) {
+    this.out = new Output(streams.stdout, streams.stderr, env);
+    this.stdin = streams.stdin;
+    this.env = env;
+  }
+
+  get globals(): GlobalOptions {
+    return this.#globals;
+  }
+
+  /** Flags win over the environment, the environment over the defaults. */
+  setGlobals(options: RawGlobalOptions): void {
+    const flags = options.endpoint ?? [];
+    const fromEnvironment = (this.env['PACT_ENDPOINT'] ?? '').split(',').filter((part) => part.trim() !== '');
+    const named = flags.length > 0 ? flags.flatMap((flag) => flag.split(',')) : fromEnvironment;
+    const origin = flags.length > 0 ? '--endpoint' : 'PACT_ENDPOINT';
+    const endpoints = named.map((text) => parseEndpoint(text, origin));
+    const token = options.token ?? this.env['PACT_TOKEN'];
+    this.#globals = {
+      endpoints: endpoints.length > 0 ? [...new Set(endpoints)] : [DEFAULT_ENDPOINT],
+      token: token === '' ? undefined : token,
+      json: options.json === true,
+    };
+  }
+}
+
+/** Accepts `host:port` and `[v6]:port`. */
+export function parseEndpoint(text: string, origin: string): string {
+  const endpoint = text.trim();
+  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]+)\]|(?<host>[A-Za-z0-9._-]+)):(?<port>\d{1,5})$/u.exec(endpoint);
+  const port = Number(match?.groups?.['port']);
+  if (match === null || port < 1 || port > 65_535) {
+    throw new CliError('usage', `${origin}: "${endpoint}" is not host:port, for example ${DEFAULT_ENDPOINT}`);
+  }
+  return endpoint;
+}

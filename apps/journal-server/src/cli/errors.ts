@@ -1,0 +1,115 @@
+/** How the command line fails: one line that says what, where and what would be right, and an exit status. */
+
+/** Exit statuses, the same for every command. */
+export const EXIT_CODES = {
+  done: 0,
+  /** The operation itself failed. */
+  failed: 1,
+  /** Wrong arguments, unreadable or malformed input, bad configuration: nothing was sent. */
+  usage: 2,
+  /** Nobody reached, no leader, overloaded: trying again may help. */
+  unreachable: 3,
+  /** The journal said no: authentication, permission, validation, or it does not know what was named. */
+  refused: 4,
+  /** Damage found: a checksum, a hash or a file is not what it must be. */
+  damaged: 5,
+} as const;
+
+export type CliErrorCode = Exclude<keyof typeof EXIT_CODES, 'done'>;
+
+/** What commands throw. The message is one line for the operator. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly code: CliErrorCode;
+
+  constructor(code: CliErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** What to print, and with which status to exit. */
+export interface Failure {
+  readonly message: string;
+  readonly exitCode: number;
+}
+
+/** gRPC status codes (https://grpc.io/docs/guides/status-codes/) by what the operator can do about them. */
+const GRPC_FAILURES: ReadonlyMap<number, CliErrorCode> = new Map([
+  [3, 'refused'], // INVALID_ARGUMENT
+  [4, 'unreachable'], // DEADLINE_EXCEEDED
+  [5, 'refused'], // NOT_FOUND
+  [6, 'refused'], // ALREADY_EXISTS
+  [7, 'refused'], // PERMISSION_DENIED
+  [8, 'unreachable'], // RESOURCE_EXHAUSTED
+  [9, 'refused'], // FAILED_PRECONDITION
+  [10, 'unreachable'], // ABORTED
+  [11, 'refused'], // OUT_OF_RANGE
+  [14, 'unreachable'], // UNAVAILABLE
+  [15, 'damaged'], // DATA_LOSS
+  [16, 'refused'], // UNAUTHENTICATED
+]);
+
+/** Codes of this project's own typed errors (clients, boots, storage, configuration) by what they mean here. */
+const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
+  ['usage', 'usage'],
+  ['config', 'usage'],
+  ['invalidConfig', 'usage'],
+  ['unreachable', 'unreachable'],
+  ['unavailable', 'unreachable'],
+  ['noLeader', 'unreachable'],
+  ['notLeader', 'unreachable'],
+  ['overloaded', 'unreachable'],
+  ['timeout', 'unreachable'],
+  ['deadline', 'unreachable'],
+  ['deadlineExceeded', 'unreachable'],
+  ['unknownOutcome', 'unreachable'],
+  ['unknown_outcome', 'unreachable'],
+  ['refused', 'refused'],
+  ['rejected', 'refused'],
+  ['validation', 'refused'],
+  ['invalid', 'refused'],
+  ['malformed', 'refused'],
+  ['notFound', 'refused'],
+  ['unauthenticated', 'refused'],
+  ['permissionDenied', 'refused'],
+  ['corrupt', 'damaged'],
+  ['corruption', 'damaged'],
+  ['checksum', 'damaged'],
+  ['damaged', 'damaged'],
+]);
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Makes one line of whatever was thrown. Recognises errors by their shape, not their class. */
+export function describeFailure(error: unknown): Failure {
+  if (!isRecord(error)) return { message: oneLine(String(error)), exitCode: EXIT_CODES.failed };
+  const code = error['code'];
+  const message = oneLine(typeof error['message'] === 'string' ? error['message'] : JSON.stringify(error));
+  if (typeof code === 'string' && code.startsWith('commander.')) {
+    return {
+      message: message.replace(/^error: /u, ''),
+      exitCode: error['exitCode'] === 0 ? 0 : EXIT_CODES.usage,
+    };
+  }
+  if (typeof code === 'number') {
+    const details = error['details'];
+    const text = typeof details === 'string' && details !== '' ? oneLine(details) : message;
+    return { message: text, exitCode: EXIT_CODES[GRPC_FAILURES.get(code) ?? 'failed'] };
+  }
+  if (typeof code === 'string') {
+    const own = error['name'] === 'CliError' ? (code as CliErrorCode) : TYPED_FAILURES.get(code);
+    return { message, exitCode: EXIT_CODES[own ?? 'failed'] };
+  }
+  return { message, exitCode: EXIT_CODES.failed };
+}
+
+function oneLine(text: string): string {
+  return text
+    .split(/\r?\n/u)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ');
+}
