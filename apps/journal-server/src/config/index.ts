@@ -1,0 +1,19 @@
+/** Configuration of a node: where it comes from, what it may say, and what is wrong with it. */
+export { formatAddress, isLoopback, parseAddress, type Address } from './address.ts';
+export { ConfigError, isConfigError, type ConfigErrorCode, type ConfigProblem } from './errors.ts';
+export { addSettingFlags, configSources } from './flags.ts';
+export {
+  CONFIG_FILE_VARIABLE,
+  loadConfig,
+  type ConfigSources,
+  type EffectiveSetting,
+  type LoadedConfig,
+} from './load.ts';
+export { formatMember, type ConfiguredMember } from './members.ts';
+export {
+  DEFAULT_PORTS,
+  settingRows,
+  VARIABLE_PREFIX,
+  type ServerConfig,
+  type SettingRow,
+} from './settings.ts';

@@ -1,0 +1,279 @@
+/**
+ * The table of settings. Everything else derives from it: the typed {@link ServerConfig}, the TOML keys, the
+ * variables, the flags and their help, `config check`, and what is suggested for a misspelt key.
+ */
+import { parseAddress, type Address } from './address.ts';
+import { memberList } from './members.ts';
+import {
+  address,
+  addressList,
+  duration,
+  flag,
+  integer,
+  oneOf,
+  optionalAddress,
+  optionalText,
+  size,
+  text,
+  textList,
+  type ValueType,
+} from './value-types.ts';
+
+export interface Setting<T> {
+  readonly type: ValueType<T>;
+  /** Long flag without its dashes. The variable is `PACT_JOURNAL_` and this, in capitals. */
+  readonly flag: string;
+  readonly fallback: T;
+  readonly description: string;
+}
+
+function setting<T>(type: ValueType<T>, flag: string, fallback: T, description: string): Setting<T> {
+  return { type, flag, fallback, description };
+}
+
+function loopback(port: number): Address {
+  const parsed = parseAddress(`127.0.0.1:${String(port)}`);
+  if (parsed === undefined) throw new Error(`assertion failed: ${String(port)} is a port`);
+  return parsed;
+}
+
+const anyId = integer(1, Number.MAX_SAFE_INTEGER);
+const port = integer(1, 65_535);
+
+/** Ports and limits that other programs rely on. */
+export const DEFAULT_PORTS = { grpc: 9443, raft: 9444, metrics: 9091 } as const;
+
+export const settings = {
+  node: {
+    id: setting(
+      anyId,
+      'node-id',
+      1,
+      "this node's Raft id; never used again for another machine or an emptied data directory",
+    ),
+    dataDir: setting(
+      text('DIR'),
+      'data-dir',
+      '/var/lib/pact/journal',
+      'directory of the log, the snapshots and the vote; one process owns it',
+    ),
+    mode: setting(
+      oneOf('standalone', 'co-located'),
+      'mode',
+      'standalone',
+      'dedicated management nodes, or the same nodes as lattice-server',
+    ),
+    insecure: setting(
+      flag(),
+      'insecure',
+      false,
+      'listen off loopback although there is neither TLS nor authentication',
+    ),
+    niceness: setting(integer(0, 19), 'niceness', 0, 'lowered CPU priority (nice(1)); 0 leaves it as it is'),
+  },
+  cluster: {
+    id: setting(
+      text('ID'),
+      'cluster-id',
+      'pact',
+      'name of the Raft group; nodes and data directories of another one are refused',
+    ),
+    members: setting(
+      memberList(),
+      'member',
+      [],
+      'the first members of a new cluster, the same on each of them; none makes a cluster of this node alone',
+    ),
+    join: setting(
+      addressList(),
+      'join',
+      [],
+      'gRPC addresses of a running cluster that a new, empty node joins as a learner',
+    ),
+  },
+  listen: {
+    grpc: setting(address(), 'listen-grpc', loopback(DEFAULT_PORTS.grpc), 'where clients are served'),
+    raft: setting(
+      address(),
+      'listen-raft',
+      loopback(DEFAULT_PORTS.raft),
+      'where the other members are served',
+    ),
+    metrics: setting(
+      address(),
+      'listen-metrics',
+      loopback(DEFAULT_PORTS.metrics),
+      'where /metrics, /health, /ready and /discovery are served over HTTP',
+    ),
+  },
+  advertise: {
+    grpc: setting(
+      optionalAddress(),
+      'advertise-grpc',
+      undefined,
+      "what others are told to reach clients' port by; the member's, or listen.grpc",
+    ),
+    raft: setting(
+      optionalAddress(),
+      'advertise-raft',
+      undefined,
+      "the same for members; the member's, or listen.raft",
+    ),
+    metrics: setting(
+      optionalAddress(),
+      'advertise-metrics',
+      undefined,
+      "the same for HTTP; the member's, or listen.metrics",
+    ),
+  },
+  log: {
+    level: setting(
+      oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal'),
+      'log-level',
+      'info',
+      'least level that is logged',
+    ),
+    format: setting(oneOf('json', 'pretty'), 'log-format', 'json', 'JSON lines, or lines for people'),
+  },
+  storage: {
+    entriesPerFile: setting(
+      integer(1, 65_536),
+      'entries-per-file',
+      4_096,
+      'most log entries in one file of the log; 1 makes a file an entry',
+    ),
+    snapshotIntervalEntries: setting(
+      integer(100, 1_000_000_000),
+      'snapshot-interval-entries',
+      50_000,
+      'a snapshot is taken after this many log entries',
+    ),
+    snapshotIntervalSize: setting(
+      size(2 ** 20, 2 ** 40),
+      'snapshot-interval-size',
+      256 * 2 ** 20,
+      'or after this much of log, whichever comes first',
+    ),
+    retainedEntries: setting(
+      integer(0, 100_000_000),
+      'retained-entries',
+      10_000,
+      'log entries kept behind a snapshot for members that lag',
+    ),
+  },
+  raft: {
+    heartbeatInterval: setting(
+      duration(10, 10_000),
+      'heartbeat-interval',
+      100,
+      'how often a leader is heard of',
+    ),
+    electionTimeout: setting(
+      duration(50, 60_000),
+      'election-timeout',
+      1_000,
+      'silence of this long, up to twice this long, starts an election; at least 5 heartbeats',
+    ),
+    maxPendingSize: setting(
+      size(2 ** 20, 2 ** 34),
+      'max-pending-size',
+      64 * 2 ** 20,
+      'proposals not yet committed; beyond it writes are refused as overload',
+    ),
+  },
+  limits: {
+    maxConcurrentBootStreams: setting(
+      integer(1, 1_000_000),
+      'max-concurrent-boot-streams',
+      15_000,
+      'boots streamed at once; beyond it they are told to come again',
+    ),
+    maxSubscribers: setting(integer(1, 1_000_000), 'max-subscribers', 20_000, 'live subscriptions at once'),
+    maxMessageSize: setting(
+      size(2 ** 16, 2 ** 30),
+      'max-message-size',
+      16 * 2 ** 20,
+      'largest request that a client may send',
+    ),
+    drainTimeout: setting(
+      duration(0, 3_600_000),
+      'drain-timeout',
+      10_000,
+      'how long a stopping node waits for boots and writes under way',
+    ),
+  },
+  overlay: {
+    rebuildDelay: setting(
+      duration(0, 60_000),
+      'overlay-rebuild-delay',
+      20,
+      'commits this close together cost one rebuild a virtual cluster',
+    ),
+    compressionLevel: setting(integer(1, 19), 'overlay-compression-level', 3, 'zstd level of boot overlays'),
+  },
+  auth: {
+    idpUrl: setting(optionalText('URL'), 'auth-idp-url', '', 'OpenID provider that /auth/discovery names'),
+    clientId: setting(optionalText('ID'), 'auth-client-id', '', 'OAuth client id that /auth/discovery names'),
+    scopes: setting(
+      textList('SCOPE'),
+      'auth-scope',
+      ['openid', 'profile'],
+      'OAuth scopes that /auth/discovery names',
+    ),
+  },
+  lattice: {
+    raftPort: setting(
+      port,
+      'lattice-raft-port',
+      9000,
+      "co-located: lattice-server's Raft port, which the journal keeps clear of",
+    ),
+    grpcPort: setting(port, 'lattice-grpc-port', 50051, "co-located: lattice-server's gRPC port"),
+    restPort: setting(port, 'lattice-rest-port', 8080, "co-located: lattice-server's REST port"),
+    dataDir: setting(
+      optionalText('DIR'),
+      'lattice-data-dir',
+      '',
+      "co-located: lattice-server's data directory",
+    ),
+  },
+};
+
+type Table = typeof settings;
+type ValueOf<S> = S extends Setting<infer T> ? T : never;
+
+/** A node's configuration: the table's values, checked. Durations are milliseconds, sizes bytes. */
+export type ServerConfig = {
+  readonly [Section in keyof Table]: {
+    readonly [Name in keyof Table[Section]]: ValueOf<Table[Section][Name]>;
+  };
+};
+
+/** A row of the table under the names by which the outside knows it. */
+export interface SettingRow {
+  readonly section: string;
+  readonly name: string;
+  /** In TOML, for example `storage.snapshot_interval_entries`. */
+  readonly key: string;
+  readonly variable: string;
+  readonly flag: string;
+  readonly setting: Setting<unknown>;
+}
+
+export const VARIABLE_PREFIX = 'PACT_JOURNAL_';
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** The table as a list. */
+export const settingRows: readonly SettingRow[] = Object.entries<Readonly<Record<string, Setting<unknown>>>>(
+  settings,
+).flatMap(([section, entries]) =>
+  Object.entries(entries).map(([name, row]) => ({
+    section,
+    name,
+    key: `${section}.${snakeCase(name)}`,
+    variable: VARIABLE_PREFIX + row.flag.replaceAll('-', '_').toUpperCase(),
+    flag: row.flag,
+    setting: row,
+  })),
+);
