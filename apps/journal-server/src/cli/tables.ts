@@ -1,0 +1,62 @@
+/** Tables for humans. */
+import Table from 'cli-table3';
+import type { Output } from './output.ts';
+
+/** No borders: tables that can be read, cut and pasted. */
+const PLAIN = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+} as const;
+
+/** Prints rows below a heading; nothing but the heading when there are none. */
+export function printTable(out: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const table = new Table({
+    head: head.map((title) => out.colors.bold(title)),
+    chars: PLAIN,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  for (const row of rows) table.push([...row]);
+  for (const line of table.toString().split('\n')) out.line(line.trimEnd());
+}
+
+/** Prints `name  value` lines, names aligned. */
+export function printFields(out: Output, fields: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  for (const [name, value] of fields) out.line(`${out.colors.bold(name.padEnd(width))}  ${value}`);
+}
+
+/** Cuts a text to a width in characters, with an ellipsis. */
+export function shorten(text: string, width: number): string {
+  const flat = text.replace(/\s+/gu, ' ');
+  return flat.length <= width ? flat : `${flat.slice(0, Math.max(0, width - 1))}…`;
+}
+
+/** `1536` as `1.5 KiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? String(value) : value.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
+/** `1234567` as `1,234,567`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
