@@ -2,7 +2,16 @@
  * The four interfaces and the clock that a {@link RaftNode} is built from. Implement them to embed Raft over your own
  * disk, network and state; `@pact-journal/raft-core/testing` has in-memory ones and the suites that yours must pass.
  */
-import type { ConfState, Entry, HardState, LogIndex, Message, NodeId, SnapshotMetadata, Term } from '../core/types.ts';
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  LogIndex,
+  Message,
+  NodeId,
+  SnapshotMetadata,
+  Term,
+} from '../core/types.ts';
 
 /** A member's identity and where it is reached. */
 export interface Member {
@@ -132,7 +141,9 @@ export interface SnapshotStore {
   /** Makes a received snapshot `latest`. Atomic. */
   install(stored: StoredSnapshot): Promise<void>;
   /** Reads a stored snapshot back, sections in their saved order, in bounded memory. */
-  load(stored: StoredSnapshot): AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>;
+  load(
+    stored: StoredSnapshot,
+  ): AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>;
   /** Serves ranged reads of chunks and manifests to peers. Rejects for an unknown hash. */
   read(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -151,7 +162,9 @@ export interface StateMachine<Result> {
   /** Captures the state after the last applied entry. Must be cheap; must not be disturbed by later `apply` calls. */
   snapshot(): SnapshotContent;
   /** Replaces the state by a stored one. */
-  restore(sections: AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>): Promise<void>;
+  restore(
+    sections: AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>,
+  ): Promise<void>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -186,7 +199,12 @@ export interface Transport {
   /** Queues messages to one peer; never blocks, never throws. Over the queue's limit in bytes, messages are dropped. */
   send(to: NodeId, messages: readonly Message[]): void;
   /** Asks `from` which stored snapshot its `MsgSnap` meant, and how to read it. */
-  fetchSnapshot(from: NodeId, index: LogIndex, term: Term, signal: AbortSignal): Promise<{ readonly stored: StoredSnapshot; readonly source: SnapshotSource }>;
+  fetchSnapshot(
+    from: NodeId,
+    index: LogIndex,
+    term: Term,
+    signal: AbortSignal,
+  ): Promise<{ readonly stored: StoredSnapshot; readonly source: SnapshotSource }>;
   stats(peer: NodeId): TransportPeerStats | undefined;
   stop(): Promise<void>;
 }

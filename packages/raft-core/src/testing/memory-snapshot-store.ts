@@ -1,0 +1,222 @@
+/** A SnapshotStore in memory: content-addressed, resumable, and as strict as one on disk. */
+import { createHash } from 'node:crypto';
+import type {
+  SnapshotChunkRef,
+  SnapshotContent,
+  SnapshotMeta,
+  SnapshotSource,
+  SnapshotStore,
+  StoredSnapshot,
+} from '../runtime/interfaces.ts';
+
+const SNAPSHOTS_KEPT = 3;
+const READ_SLICE_BYTES = 64 * 1024;
+const NEWLINE = 10;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+interface ManifestSection {
+  readonly key: string;
+  readonly sealed: boolean;
+  readonly sha256: string;
+}
+
+export interface MemorySnapshotStoreOptions {
+  /** Awaited before a save or an install takes effect: the place to be slow, or to fail. */
+  readonly beforeSync?: (operation: 'save' | 'install') => Promise<void>;
+}
+
+/** See {@link SnapshotStore}. May be opened again after `close` or `crash`. Keeps the three newest snapshots. */
+export class MemorySnapshotStore implements SnapshotStore {
+  readonly #options: MemorySnapshotStoreOptions;
+  /** By hash: chunks and manifests. */
+  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #partial = new Map<string, Uint8Array[]>();
+  /** Oldest first. */
+  readonly #installed: StoredSnapshot[] = [];
+  #received: StoredSnapshot | undefined;
+  #generation = 0;
+  #fetchedBytes = 0;
+
+  constructor(options: MemorySnapshotStoreOptions = {}) {
+    this.#options = options;
+  }
+
+  open(): Promise<StoredSnapshot | undefined> {
+    this.#generation++;
+    return Promise.resolve(this.latest());
+  }
+
+  latest(): StoredSnapshot | undefined {
+    return this.#installed.at(-1);
+  }
+
+  async save(meta: SnapshotMeta, content: SnapshotContent): Promise<StoredSnapshot> {
+    const generation = this.#generation;
+    await this.#options.beforeSync?.('save');
+    this.#checkGeneration(generation, 'save');
+    const sections: ManifestSection[] = [];
+    const chunks: SnapshotChunkRef[] = [];
+    for (const { key, sealed, records } of content.sections) {
+      const chunk = this.#keep(joinRecords(records()));
+      chunks.push(chunk);
+      sections.push({ key, sealed, sha256: chunk.sha256 });
+    }
+    const manifest = this.#keep(encoder.encode(JSON.stringify({ meta, sections })));
+    const stored: StoredSnapshot = { meta, manifest, chunks };
+    this.#adopt(stored);
+    return stored;
+  }
+
+  async receive(stored: StoredSnapshot, source: SnapshotSource, signal: AbortSignal): Promise<void> {
+    for (const ref of [stored.manifest, ...stored.chunks]) {
+      if (!this.#blobs.has(ref.sha256)) await this.#fetch(ref, source, signal);
+    }
+    signal.throwIfAborted();
+    this.#received = stored;
+  }
+
+  async install(stored: StoredSnapshot): Promise<void> {
+    const generation = this.#generation;
+    await this.#options.beforeSync?.('install');
+    this.#checkGeneration(generation, 'install');
+    for (const ref of [stored.manifest, ...stored.chunks]) {
+      if (!this.#blobs.has(ref.sha256))
+        throw new Error(`installing a snapshot: chunk ${ref.sha256} was not received`);
+    }
+    this.#received = undefined;
+    this.#adopt(stored);
+  }
+
+  async *load(
+    stored: StoredSnapshot,
+  ): AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }> {
+    const manifest: unknown = JSON.parse(decoder.decode(this.#blob(stored.manifest.sha256)));
+    for (const { key, sha256 } of sectionsOf(manifest)) {
+      await Promise.resolve();
+      yield { key, records: splitRecords(this.#blob(sha256)) };
+    }
+  }
+
+  read(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array> {
+    const blob = this.#blobs.get(sha256);
+    if (blob === undefined)
+      return Promise.reject(new Error(`reading chunk ${sha256}: no snapshot here has it`));
+    return Promise.resolve(blob.subarray(offset, offset + maxBytes));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** As if the process had died: what is under way never takes effect. Durable parts of a transfer stay. */
+  crash(): void {
+    this.#generation++;
+  }
+
+  /** Bytes pulled from peers since the store was made. */
+  get fetchedBytes(): number {
+    return this.#fetchedBytes;
+  }
+
+  /** Snapshots held, oldest first. */
+  get snapshots(): readonly StoredSnapshot[] {
+    return this.#installed;
+  }
+
+  async #fetch(ref: SnapshotChunkRef, source: SnapshotSource, signal: AbortSignal): Promise<void> {
+    const parts = this.#partial.get(ref.sha256) ?? [];
+    this.#partial.set(ref.sha256, parts);
+    let offset = parts.reduce((sum, part) => sum + part.length, 0);
+    while (offset < ref.sizeBytes) {
+      signal.throwIfAborted();
+      const part = await source.read(ref.sha256, offset, Math.min(READ_SLICE_BYTES, ref.sizeBytes - offset));
+      if (part.length === 0) break;
+      parts.push(part);
+      offset += part.length;
+      this.#fetchedBytes += part.length;
+    }
+    this.#partial.delete(ref.sha256);
+    const whole = concat(parts);
+    if (sha256Of(whole) !== ref.sha256)
+      throw new Error(`receiving chunk ${ref.sha256}: its content has another hash`);
+    this.#blobs.set(ref.sha256, whole);
+  }
+
+  #adopt(stored: StoredSnapshot): void {
+    this.#installed.push(stored);
+    this.#installed.sort((a, b) => a.meta.index - b.meta.index);
+    this.#installed.splice(0, Math.max(0, this.#installed.length - SNAPSHOTS_KEPT));
+    const wanted = new Set<string>();
+    for (const kept of this.#received === undefined
+      ? this.#installed
+      : [...this.#installed, this.#received]) {
+      wanted.add(kept.manifest.sha256);
+      for (const chunk of kept.chunks) wanted.add(chunk.sha256);
+    }
+    for (const hash of this.#blobs.keys()) {
+      if (!wanted.has(hash)) this.#blobs.delete(hash);
+    }
+  }
+
+  #keep(bytes: Uint8Array): SnapshotChunkRef {
+    const sha256 = sha256Of(bytes);
+    if (!this.#blobs.has(sha256)) this.#blobs.set(sha256, bytes);
+    return { sha256, sizeBytes: bytes.length };
+  }
+
+  #blob(sha256: string): Uint8Array {
+    const blob = this.#blobs.get(sha256);
+    if (blob === undefined) throw new Error(`loading chunk ${sha256}: no snapshot here has it`);
+    return blob;
+  }
+
+  #checkGeneration(generation: number, operation: string): void {
+    if (generation !== this.#generation)
+      throw new Error(`${operation} of a snapshot: the store crashed before it was durable`);
+  }
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+function joinRecords(records: Iterable<Uint8Array>): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const newline = Uint8Array.of(NEWLINE);
+  for (const record of records) {
+    if (record.includes(NEWLINE)) throw new Error('saving a snapshot: a record must not contain a newline');
+    parts.push(record, newline);
+  }
+  return concat(parts);
+}
+
+async function* splitRecords(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  let from = 0;
+  for (let to = bytes.indexOf(NEWLINE); to >= 0; to = bytes.indexOf(NEWLINE, from)) {
+    yield bytes.subarray(from, to);
+    from = to + 1;
+    await Promise.resolve();
+  }
+}
+
+function sectionsOf(manifest: unknown): readonly ManifestSection[] {
+  if (typeof manifest !== 'object' || manifest === null || !('sections' in manifest)) return [];
+  return Array.isArray(manifest.sections) ? manifest.sections.filter(isManifestSection) : [];
+}
+
+function isManifestSection(value: unknown): value is ManifestSection {
+  return (
+    typeof value === 'object' && value !== null && 'key' in value && 'sealed' in value && 'sha256' in value
+  );
+}
