@@ -1,1 +1,16 @@
-export {};
+export { buildOverlay, overlayContentOf } from './build.ts';
+export type { Overlay } from './build.ts';
+export { canonicalContent } from './canonical.ts';
+export type { OverlayContent } from './canonical.ts';
+export { checksumOf } from './checksum.ts';
+export { WorkerCompressor } from './compressor.ts';
+export type { BuildPriority, ContentProducer, OverlayCompressor } from './compressor.ts';
+export { isOverlayError, OverlayError } from './errors.ts';
+export type { OverlayErrorCode } from './errors.ts';
+export { OVERLAY_DATA_BYTES_MAX, OVERLAY_RAW_BYTES_MAX } from './limits.ts';
+export { OverlayManager } from './manager.ts';
+export type { OverlayManagerOptions } from './manager.ts';
+export type { BuildReason, OverlayEvent, OverlayObserver, OverlayStats, OverlayTotals } from './meter.ts';
+export { OverlayRebuilder } from './rebuilder.ts';
+export type { OverlayChange, OverlayRebuilderOptions } from './rebuilder.ts';
+export type { CompressedContent } from './zstd.ts';
