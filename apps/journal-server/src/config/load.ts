@@ -29,6 +29,9 @@ export interface LoadedConfig {
 /** The variable that names the configuration file. */
 export const CONFIG_FILE_VARIABLE = `${VARIABLE_PREFIX}CONFIG`;
 
+/** Set by the launcher in `bin/`, for itself. */
+const LAUNCHER_VARIABLE = `${VARIABLE_PREFIX}LAUNCHED`;
+
 /** Given for a value that a source did not set. */
 interface Given {
   readonly value: unknown;
@@ -155,7 +158,7 @@ function unknownKeys(toml: TomlSource): readonly ConfigProblem[] {
 const serviceLink = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)$/;
 
 function unknownVariables(environment: ConfigSources['environment']): readonly ConfigProblem[] {
-  const known = new Set([CONFIG_FILE_VARIABLE, ...settingRows.map((row) => row.variable)]);
+  const known = new Set([CONFIG_FILE_VARIABLE, LAUNCHER_VARIABLE, ...settingRows.map((row) => row.variable)]);
   return Object.keys(environment)
     .filter((name) => name.startsWith(VARIABLE_PREFIX) && !known.has(name) && !serviceLink.test(name))
     .map((name) => ({

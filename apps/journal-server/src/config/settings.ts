@@ -84,6 +84,12 @@ export const settings = {
       [],
       'the first members of a new cluster, the same on each of them; none makes a cluster of this node alone',
     ),
+    readdress: setting(
+      flag(),
+      'readdress',
+      false,
+      'the addresses in cluster.members replace those that the cluster remembers: for machines that moved',
+    ),
     join: setting(
       addressList(),
       'join',

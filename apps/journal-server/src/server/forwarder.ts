@@ -1,0 +1,109 @@
+/** Passes a call that only the leader can answer on to the leader's client port. */
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import type { Member, NotLeaderError } from '@pact-journal/raft-core';
+import { CallError } from './grpc-status.ts';
+
+/** Says which node passed a call on: a call is passed on once, so that two nodes that disagree cannot play ping-pong. */
+export const FORWARDED_KEY = 'x-pact-forwarded-by';
+
+/** Of a client's metadata, what the leader must see. */
+const PASSED_ON = ['authorization', 'x-pact-request-id'];
+
+export interface LeaderForwarderOptions {
+  readonly nodeId: number;
+  /** Largest answer, in bytes. */
+  readonly maxMessageSize: number;
+  /** Where a member serves clients; undefined where that is not known. */
+  readonly clientAddress: (member: Member) => string | undefined;
+}
+
+/** Whether a call was passed on to here by another node. */
+export function wasForwarded(metadata: Metadata): boolean {
+  return metadata.get(FORWARDED_KEY).length > 0;
+}
+
+export class LeaderForwarder {
+  readonly #options: LeaderForwarderOptions;
+  readonly #clients = new Map<string, Client>();
+
+  constructor(options: LeaderForwarderOptions) {
+    this.#options = options;
+  }
+
+  /** Calls the leader. Rejects with {@link CallError}: the leader's own, or `UNAVAILABLE` where it cannot be asked. */
+  async unary<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    call: ServerUnaryCall<Request, Response>,
+    reason: NotLeaderError,
+  ): Promise<Response> {
+    const client = this.leaderClient(reason, call.metadata);
+    const metadata = this.metadataFor(call.metadata);
+    return new Promise((resolve, reject) => {
+      const onward = client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata,
+        { deadline: call.getDeadline() },
+        (error: ServiceError | null, response?: Response) => {
+          if (error !== null) reject(new CallError(error.code, error.details, error.metadata));
+          else if (response !== undefined) resolve(response);
+          else reject(new CallError(status.INTERNAL, 'the leader answered nothing'));
+        },
+      );
+      call.on('cancelled', () => {
+        onward.cancel();
+      });
+    });
+  }
+
+  /** A channel to the leader. Throws `UNAVAILABLE` where there is none to call or the call was passed on already. */
+  leaderClient(reason: NotLeaderError, metadata: Metadata): Client {
+    if (reason.leader === undefined)
+      throw new CallError(status.UNAVAILABLE, 'there is no leader at the moment; try again');
+    if (wasForwarded(metadata))
+      throw new CallError(status.UNAVAILABLE, 'leadership is changing hands; try again');
+    const address = this.#options.clientAddress(reason.leader);
+    if (address === undefined) {
+      throw new CallError(
+        status.UNAVAILABLE,
+        `node ${String(reason.leaderId)} leads, but its client address is not known here; ask it directly`,
+      );
+    }
+    const known = this.#clients.get(address);
+    if (known !== undefined) return known;
+    const client = new Client(address, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': this.#options.maxMessageSize,
+      'grpc.max_send_message_length': -1,
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 1_000,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+    });
+    this.#clients.set(address, client);
+    return client;
+  }
+
+  /** What of a client's metadata goes on to the leader, and who passes it on. */
+  metadataFor(incoming: Metadata): Metadata {
+    const metadata = new Metadata();
+    for (const key of PASSED_ON) for (const value of incoming.get(key)) metadata.add(key, value);
+    metadata.set(FORWARDED_KEY, String(this.#options.nodeId));
+    return metadata;
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}

@@ -1,0 +1,41 @@
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import type { ServerConfig } from '../config/index.ts';
+
+export type Logger = PinoLogger;
+
+/** Never to appear in a log, wherever an object carries it. */
+const SECRETS = ['token', '*.token', 'authorization', '*.authorization', 'metadata', '*.metadata'];
+
+/** A logger that writes JSON lines, or lines for people, to a file descriptor (1 is stdout) or another stream. */
+export async function createLogger(
+  config: ServerConfig,
+  destination: number | DestinationStream,
+): Promise<Logger> {
+  const options = {
+    level: config.log.level,
+    base: { component: 'pact-journal', node_id: config.node.id },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: SECRETS, remove: true },
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  if (config.log.format === 'json') {
+    // Synchronous: a line that was logged is out, also when the process ends in the next moment.
+    return pino(
+      options,
+      typeof destination === 'number' ? pino.destination({ fd: destination, sync: true }) : destination,
+    );
+  }
+  const { default: pretty } = await import('pino-pretty');
+  const colorize =
+    typeof destination === 'number' && (destination === 1 ? process.stdout : process.stderr).isTTY;
+  return pino(
+    options,
+    pretty({
+      destination,
+      sync: true,
+      colorize,
+      ignore: 'component,node_id,pid,hostname',
+      translateTime: 'SYS:HH:MM:ss.l',
+    }),
+  );
+}
