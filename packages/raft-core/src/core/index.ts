@@ -1,1 +1,35 @@
-export {};
+export * from './types.ts';
+export { resolveConfig } from './config.ts';
+export type { RawNodeConfig, ReadOnlyOption, ResolvedConfig } from './config.ts';
+export * from './confchange/index.ts';
+export {
+  isRaftAssertionError,
+  isRaftError,
+  isStorageError,
+  RaftAssertionError,
+  RaftError,
+  StorageError,
+} from './errors.ts';
+export type { ConfChangeRejectReason, ProposalDropReason, RaftErrorCode, RaftErrorReason } from './errors.ts';
+export type { ConfChangeIgnoreReason, EntryId, LogPosition, RaftEvent, RaftEventSink } from './events.ts';
+export {
+  maxIndex,
+  minIndex,
+  NO_INDEX,
+  NO_TERM,
+  shiftIndex,
+  toLogIndex,
+  toNodeId,
+  toTerm,
+  UNBOUNDED_INDEX,
+} from './ids.ts';
+export { entriesSize, entrySize, NO_LIMIT, payloadSize } from './log/index.ts';
+export { EMPTY_SNAPSHOT, MemoryStorage } from './memory-storage.ts';
+export { createMessage, isLocalMessage, isLocalTarget, isResponseMessage, NO_BYTES } from './message.ts';
+export * from './quorum/index.ts';
+export { SeededRandom } from './random.ts';
+export type { Random } from './random.ts';
+export { RawNode } from './rawnode.ts';
+export type { BootstrapPeer, ConfChangeOptions, ProposalPosition } from './rawnode.ts';
+export type { BasicStatus, Ready, Status } from './ready.ts';
+export * from './tracker/index.ts';
