@@ -51,7 +51,9 @@ describe('what goes over the wire comes back the same', () => {
   it('a delta of all seven kinds', () => {
     fc.assert(
       fc.property(stateDelta, (delta) => {
-        expect(stateDeltaFromWire(overTheWire(config.StateDelta, stateDeltaToWire(delta)))).toStrictEqual(delta);
+        expect(stateDeltaFromWire(overTheWire(config.StateDelta, stateDeltaToWire(delta)))).toStrictEqual(
+          delta,
+        );
       }),
     );
   });
@@ -67,9 +69,9 @@ describe('what goes over the wire comes back the same', () => {
   it("a stored entry with this project's own fields", () => {
     fc.assert(
       fc.property(storedEntry, (entry) => {
-        expect(journalEntryFromWire(overTheWire(journal.JournalEntry, journalEntryToWire(entry)))).toStrictEqual(
-          entry,
-        );
+        expect(
+          journalEntryFromWire(overTheWire(journal.JournalEntry, journalEntryToWire(entry))),
+        ).toStrictEqual(entry);
       }),
     );
   });
@@ -87,7 +89,9 @@ describe('what goes over the wire comes back the same', () => {
   it('an operation', () => {
     fc.assert(
       fc.property(operation, (record) => {
-        expect(operationFromWire(overTheWire(journal.Operation, operationToWire(record)))).toStrictEqual(record);
+        expect(operationFromWire(overTheWire(journal.Operation, operationToWire(record)))).toStrictEqual(
+          record,
+        );
       }),
     );
   });
@@ -95,9 +99,9 @@ describe('what goes over the wire comes back the same', () => {
   it('a policy', () => {
     fc.assert(
       fc.property(policy, (record) => {
-        expect(policyFromWire(overTheWire(policyMessages.VClusterPolicy, policyToWire(record)))).toStrictEqual(
-          record,
-        );
+        expect(
+          policyFromWire(overTheWire(policyMessages.VClusterPolicy, policyToWire(record))),
+        ).toStrictEqual(record);
       }),
     );
   });

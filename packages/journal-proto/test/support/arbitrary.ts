@@ -13,13 +13,20 @@ import type {
 } from '@pact-journal/journal-state';
 import fc from 'fast-check';
 
+/** Plain objects, as JSON.parse makes them. */
+function record<Model extends object>(model: {
+  [Key in keyof Model]: fc.Arbitrary<Model[Key]>;
+}): fc.Arbitrary<Model> {
+  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<Model>;
+}
+
 /** Any text, also beyond the basic plane; no lone surrogates, which UTF-8 cannot carry. */
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
 const maybe = (of: fc.Arbitrary<string>) => fc.option(of, { nil: null });
 const action = fc.constantFrom('Add', 'Remove', 'Modify');
 
-const mount: fc.Arbitrary<MountSpec> = fc.record({
+const mount: fc.Arbitrary<MountSpec> = record({
   fs_type: text,
   source: text,
   options: text,
@@ -49,10 +56,13 @@ const mountItem = fc
   });
 
 const plainItem = (key: fc.Arbitrary<string>): fc.Arbitrary<DeltaItem> =>
-  fc.record({ action, key, value: maybe(text), previous: maybe(text) });
+  record({ action, key, value: maybe(text), previous: maybe(text) });
 
 const fileSpec = fc
-  .record({ mode: fc.integer({ min: 0, max: 0o7777 }), owner: text }, { requiredKeys: [] })
+  .record(
+    { mode: fc.integer({ min: 0, max: 0o7777 }), owner: text },
+    { requiredKeys: [], noNullPrototype: true },
+  )
   .filter((spec) => Object.keys(spec).length > 0);
 
 const fileItem = fc
@@ -62,7 +72,7 @@ const fileItem = fc
 const gpuKey = fc.integer({ min: 0, max: 0xffffffff }).map(String);
 const several = (item: fc.Arbitrary<DeltaItem>) => fc.array(item, { maxLength: 4 });
 
-export const stateDelta: fc.Arbitrary<StateDelta> = fc.record({
+export const stateDelta: fc.Arbitrary<StateDelta> = record({
   mounts: several(mountItem),
   files: several(fileItem),
   network: several(plainItem(name)),
@@ -78,7 +88,7 @@ export const scope: fc.Arbitrary<Scope> = fc.oneof(
   name.map((Node) => ({ Node })),
 );
 
-export const identity: fc.Arbitrary<Identity> = fc.record({
+export const identity: fc.Arbitrary<Identity> = record({
   principal: text,
   principal_type: fc.constantFrom('Human', 'Agent', 'Service'),
   role: text,
@@ -122,7 +132,7 @@ const newEntryFields = {
 };
 
 export const newEntry: fc.Arbitrary<NewConfigEntry> = fc
-  .tuple(fc.record(newEntryFields), fc.option(text, { nil: undefined }))
+  .tuple(record(newEntryFields), fc.option(text, { nil: undefined }))
   .map(([entry, message]) => (message === undefined ? entry : { ...entry, message }));
 
 export const storedEntry: fc.Arbitrary<ConfigEntry> = fc
@@ -135,7 +145,7 @@ export const storedEntry: fc.Arbitrary<ConfigEntry> = fc
     ...(expires === undefined ? {} : { expires }),
   }));
 
-export const operation: fc.Arbitrary<AdminOperation> = fc.record({
+export const operation: fc.Arbitrary<AdminOperation> = record({
   operation_id: name,
   operation_type: fc.constantFrom('Exec', 'ShellStart', 'ShellEnd'),
   author: identity,
@@ -151,7 +161,7 @@ export const operation: fc.Arbitrary<AdminOperation> = fc.record({
 const texts = fc.array(text, { maxLength: 3 });
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 
-export const policy: fc.Arbitrary<VClusterPolicy> = fc.record({
+export const policy: fc.Arbitrary<VClusterPolicy> = record({
   vcluster_id: name,
   policy_id: text,
   updated_at: fc.option(timestamp, { nil: null }),
@@ -161,7 +171,7 @@ export const policy: fc.Arbitrary<VClusterPolicy> = fc.record({
   auto_converge_categories: texts,
   require_ack_categories: texts,
   enforcement_mode: fc.constantFrom('observe', 'warn', 'enforce'),
-  role_bindings: fc.array(fc.record({ role: name, principals: texts, allowed_actions: texts }), {
+  role_bindings: fc.array(record({ role: name, principals: texts, allowed_actions: texts }), {
     maxLength: 3,
   }),
   regulated: fc.boolean(),
