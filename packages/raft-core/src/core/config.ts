@@ -1,4 +1,4 @@
-import { RaftError } from './errors.ts';
+import { RaftCoreError } from './errors.ts';
 import type { RaftEventSink } from './events.ts';
 import { NO_INDEX } from './ids.ts';
 import { NO_LIMIT } from './log/entry-size.ts';
@@ -81,7 +81,7 @@ export type ResolvedConfig = Required<Omit<RawNodeConfig, 'onEvent'>> & {
 
 const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024;
 
-/** Fills in defaults and checks ranges. Throws `RaftError` `invalidConfig`. */
+/** Fills in defaults and checks ranges. Throws `RaftCoreError` `invalidConfig`. */
 export function resolveConfig(config: RawNodeConfig): ResolvedConfig {
   const maxSizePerMsgBytes = config.maxSizePerMsgBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   const resolved: ResolvedConfig = {
@@ -135,6 +135,6 @@ function requireInteger(name: string, value: number, minimum: number): void {
   }
 }
 
-function invalid(problem: string): RaftError {
-  return new RaftError('invalidConfig', `cannot start a Raft node: ${problem}`);
+function invalid(problem: string): RaftCoreError {
+  return new RaftCoreError('invalidConfig', `cannot start a Raft node: ${problem}`);
 }

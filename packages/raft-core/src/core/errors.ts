@@ -11,7 +11,7 @@ import type { StorageErrorCode } from './types.ts';
  * - `invalidConfig`: an option of {@link RawNodeConfig} is out of range, or options contradict each other.
  * - `bootstrapRefused`: `bootstrap` was called on a node that has a log already, or without peers.
  */
-export type RaftErrorCode =
+export type RaftCoreErrorCode =
   | 'proposalDropped'
   | 'localMessage'
   | 'unknownPeer'
@@ -34,29 +34,33 @@ export type ConfChangeRejectReason =
   | 'removesAllVoters'
   | 'inconsistent';
 
-export type RaftErrorReason = ProposalDropReason | ConfChangeRejectReason;
+export type RaftCoreErrorReason = ProposalDropReason | ConfChangeRejectReason;
 
 /**
  * What the core throws when a call cannot be carried out. The state is as before the call.
- * Recognise it with {@link isRaftError}, not with `instanceof`: two copies of this package may be loaded.
+ * Recognise it with {@link isRaftCoreError}, not with `instanceof`: two copies of this package may be loaded.
  */
-export class RaftError extends Error {
-  override readonly name = 'RaftError';
-  readonly code: RaftErrorCode;
-  readonly reason: RaftErrorReason | undefined;
+export class RaftCoreError extends Error {
+  override readonly name = 'RaftCoreError';
+  readonly code: RaftCoreErrorCode;
+  readonly reason: RaftCoreErrorReason | undefined;
 
-  constructor(code: RaftErrorCode, message: string, options?: { reason?: RaftErrorReason; cause?: unknown }) {
+  constructor(
+    code: RaftCoreErrorCode,
+    message: string,
+    options?: { reason?: RaftCoreErrorReason; cause?: unknown },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.reason = options?.reason;
   }
 }
 
-/** True for a {@link RaftError} of any copy of this package, optionally with the given code. */
-export function isRaftError(value: unknown, code?: RaftErrorCode): value is RaftError {
+/** True for a {@link RaftCoreError} of any copy of this package, optionally with the given code. */
+export function isRaftCoreError(value: unknown, code?: RaftCoreErrorCode): value is RaftCoreError {
   return (
     value instanceof Error &&
-    value.name === 'RaftError' &&
+    value.name === 'RaftCoreError' &&
     'code' in value &&
     (code === undefined || value.code === code)
   );

@@ -4,13 +4,18 @@ export type { RawNodeConfig, ReadOnlyOption, ResolvedConfig } from './config.ts'
 export * from './confchange/index.ts';
 export {
   isRaftAssertionError,
-  isRaftError,
+  isRaftCoreError,
   isStorageError,
   RaftAssertionError,
-  RaftError,
+  RaftCoreError,
   StorageError,
 } from './errors.ts';
-export type { ConfChangeRejectReason, ProposalDropReason, RaftErrorCode, RaftErrorReason } from './errors.ts';
+export type {
+  ConfChangeRejectReason,
+  ProposalDropReason,
+  RaftCoreErrorCode,
+  RaftCoreErrorReason,
+} from './errors.ts';
 export type { ConfChangeIgnoreReason, EntryId, LogPosition, RaftEvent, RaftEventSink } from './events.ts';
 export {
   maxIndex,
@@ -30,6 +35,7 @@ export * from './quorum/index.ts';
 export { SeededRandom } from './random.ts';
 export type { Random } from './random.ts';
 export { RawNode } from './rawnode.ts';
-export type { BootstrapPeer, ConfChangeOptions, ProposalPosition } from './rawnode.ts';
+export type { BootstrapPeer } from './raft/bootstrap.ts';
+export type { ConfChangeOptions, ProposalPosition } from './rawnode.ts';
 export type { BasicStatus, Ready, Status } from './ready.ts';
 export * from './tracker/index.ts';

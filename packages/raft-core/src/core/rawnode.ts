@@ -40,11 +40,13 @@
 import { encodeConfChange } from './confchange/codec.ts';
 import { resolveConfig } from './config.ts';
 import type { RawNodeConfig } from './config.ts';
-import { fail, RaftError } from './errors.ts';
-import { NO_INDEX, NO_TERM, nextTerm, shiftIndex } from './ids.ts';
+import { fail, RaftCoreError } from './errors.ts';
+import { NO_INDEX, NO_TERM, shiftIndex } from './ids.ts';
 import { entriesSize } from './log/entry-size.ts';
 import { isLocalMessage, isLocalTarget, isResponseMessage, newMessage } from './message.ts';
 import type { MutableMessage } from './message.ts';
+import { bootstrap } from './raft/bootstrap.ts';
+import type { BootstrapPeer } from './raft/bootstrap.ts';
 import { applyConfChange } from './raft/membership.ts';
 import { proposeAtLeader } from './raft/proposals.ts';
 import { Raft } from './raft/raft.ts';
@@ -85,13 +87,6 @@ export interface ProposalPosition {
   readonly term: Term;
 }
 
-/** A founding member, for {@link RawNode.bootstrap}. */
-export interface BootstrapPeer {
-  readonly id: NodeId;
-  /** What the membership change that adds it carries. */
-  readonly context?: Uint8Array;
-}
-
 /** Options of {@link RawNode.proposeConfChange}. */
 export interface ConfChangeOptions {
   /** Writes the single-change entry type of the first format. Needs exactly one change and transition `auto`. */
@@ -104,7 +99,7 @@ const NO_READS: readonly ReadState[] = Object.freeze<ReadState[]>([]);
  * One member of a Raft group: synchronous, deterministic, without any I/O. The same configuration, random seed and
  * calls give the same output, byte for byte. What the caller owes it is told at the top of this file.
  *
- * Methods throw {@link RaftError} for what can go wrong in operation, and `RaftAssertionError` for broken invariants,
+ * Methods throw {@link RaftCoreError} for what can go wrong in operation, and `RaftAssertionError` for broken invariants,
  * after which the node must not be used.
  */
 export class RawNode {
@@ -173,7 +168,7 @@ export class RawNode {
   proposeConfChange(change: ConfChange, options?: ConfChangeOptions): ProposalPosition | undefined {
     const v1 = options?.v1 ?? false;
     if (v1 && (change.changes.length !== 1 || change.transition !== 'auto')) {
-      throw new RaftError('invalidConfChange', 'a v1 change has exactly one change and transition auto', {
+      throw new RaftCoreError('invalidConfChange', 'a v1 change has exactly one change and transition auto', {
         reason: 'inconsistent',
       });
     }
@@ -195,14 +190,17 @@ export class RawNode {
   step(message: Message): void {
     const fromThread = isLocalTarget(message.from);
     if (isLocalMessage(message.type) && !fromThread) {
-      throw new RaftError('localMessage', `${message.type} from node ${message.from} can only be local`);
+      throw new RaftCoreError('localMessage', `${message.type} from node ${message.from} can only be local`);
     }
     if (
       isResponseMessage(message.type) &&
       !fromThread &&
       this.#raft.tracker.get(message.from) === undefined
     ) {
-      throw new RaftError('unknownPeer', `${message.type} from node ${message.from}, which is not a member`);
+      throw new RaftCoreError(
+        'unknownPeer',
+        `${message.type} from node ${message.from}, which is not a member`,
+      );
     }
     step(this.#raft, message);
   }
@@ -350,31 +348,9 @@ export class RawNode {
    * the membership is the better way. Throws `bootstrapRefused`.
    */
   bootstrap(peers: readonly BootstrapPeer[]): void {
-    const raft = this.#raft;
-    if (peers.length === 0) throw new RaftError('bootstrapRefused', 'cannot bootstrap a group without peers');
-    if (raft.log.storage.lastIndex() !== NO_INDEX) {
-      throw new RaftError('bootstrapRefused', `cannot bootstrap node ${raft.id}: its log is not empty`);
-    }
+    bootstrap(this.#raft, peers);
     // Nothing of this is persisted yet, so the first Ready has to carry all of it.
     this.#previousHardState = { term: NO_TERM, vote: NO_NODE, commit: NO_INDEX };
-    const term = nextTerm(NO_TERM);
-    becomeFollower(raft, term, NO_NODE);
-    const changes = peers.map((peer): ConfChange => ({
-      transition: 'auto',
-      changes: [{ type: 'addNode', nodeId: peer.id }],
-      context: peer.context ?? new Uint8Array(0),
-    }));
-    raft.log.append(
-      changes.map((change, position) => ({
-        term,
-        index: shiftIndex(NO_INDEX, position + 1),
-        type: 'confChange',
-        data: encodeConfChange(change),
-      })),
-    );
-    raft.log.commitTo(shiftIndex(NO_INDEX, peers.length));
-    // Applied now as well, so that the node can campaign before its first Ready. Applying them again changes nothing.
-    for (const change of changes) applyConfChange(raft, change);
   }
 
   /** Overrides the randomised election timeout until the next change of term or role. For tests and simulations. */

@@ -1,4 +1,4 @@
-import { RaftError } from '../errors.ts';
+import { RaftCoreError } from '../errors.ts';
 import { maxIndex, shiftIndex, NO_INDEX } from '../ids.ts';
 import { sortedIds } from '../quorum/joint.ts';
 import { isJoint } from '../tracker/configuration.ts';
@@ -26,7 +26,7 @@ interface Draft {
 
 /**
  * Computes memberships from memberships (paper, section 6; thesis, chapter 4). It never touches the tracker it is
- * given: the caller installs the outcome. Every method throws `RaftError` `invalidConfChange` for a change that does
+ * given: the caller installs the outcome. Every method throws `RaftCoreError` `invalidConfChange` for a change that does
  * not fit.
  */
 export class Changer {
@@ -190,6 +190,6 @@ function invalid(
   reason:
     'alreadyJoint' | 'noVotersToJoin' | 'notJoint' | 'simpleInJoint' | 'multipleVoters' | 'removesAllVoters',
   message: string,
-): RaftError {
-  return new RaftError('invalidConfChange', message, { reason });
+): RaftCoreError {
+  return new RaftCoreError('invalidConfChange', message, { reason });
 }

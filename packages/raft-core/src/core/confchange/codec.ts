@@ -1,4 +1,4 @@
-import { RaftError } from '../errors.ts';
+import { RaftCoreError } from '../errors.ts';
 import { toNodeId } from '../ids.ts';
 import { NO_BYTES } from '../message.ts';
 import type { ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, NodeId } from '../types.ts';
@@ -39,7 +39,7 @@ export function encodeConfChange(change: ConfChange): Uint8Array {
   return encoded;
 }
 
-/** Decodes a membership change. Throws `RaftError` `malformedConfChange` for anything that `encodeConfChange` never makes. */
+/** Decodes a membership change. Throws `RaftCoreError` `malformedConfChange` for anything that `encodeConfChange` never makes. */
 export function decodeConfChange(bytes: Uint8Array): ConfChange {
   if (bytes.length === 0) return LEAVE_JOINT;
   const reader = new Reader(bytes);
@@ -103,6 +103,6 @@ function pushVarint(bytes: number[], value: number): void {
   bytes.push(rest);
 }
 
-function malformed(problem: string): RaftError {
-  return new RaftError('malformedConfChange', `cannot decode a membership change: ${problem}`);
+function malformed(problem: string): RaftCoreError {
+  return new RaftCoreError('malformedConfChange', `cannot decode a membership change: ${problem}`);
 }

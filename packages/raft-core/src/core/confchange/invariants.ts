@@ -1,4 +1,4 @@
-import { RaftError } from '../errors.ts';
+import { RaftCoreError } from '../errors.ts';
 import { isJoint, voterIds } from '../tracker/configuration.ts';
 import type { TrackerConfig } from '../tracker/configuration.ts';
 import type { ProgressMap } from '../tracker/progress-tracker.ts';
@@ -32,8 +32,8 @@ export function checkInvariants(config: TrackerConfig, progress: ProgressMap): v
   }
 }
 
-function inconsistent(message: string): RaftError {
-  return new RaftError('invalidConfChange', `inconsistent configuration: ${message}`, {
+function inconsistent(message: string): RaftCoreError {
+  return new RaftCoreError('invalidConfChange', `inconsistent configuration: ${message}`, {
     reason: 'inconsistent',
   });
 }

@@ -1,4 +1,4 @@
-import { isRaftError } from '../errors.ts';
+import { isRaftCoreError } from '../errors.ts';
 import { maxIndex } from '../ids.ts';
 import { NO_BYTES } from '../message.ts';
 import type { LogIndex, Snapshot } from '../types.ts';
@@ -18,7 +18,7 @@ export function appliedTo(raft: Raft, index: LogIndex, bytes: number): void {
     proposeAtLeader(raft, [{ type: 'confChangeV2', data: NO_BYTES }]);
     raft.onEvent?.({ type: 'autoLeaveStarted', node: raft.id, config });
   } catch (error) {
-    if (!isRaftError(error, 'proposalDropped')) throw error;
+    if (!isRaftCoreError(error, 'proposalDropped')) throw error;
     raft.onEvent?.({ type: 'autoLeaveDropped', node: raft.id, config });
   }
 }

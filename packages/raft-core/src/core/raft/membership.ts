@@ -8,7 +8,7 @@ import type { Raft } from './raft.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 
-/** Applies a committed membership change. Throws `RaftError` `invalidConfChange` if it does not fit. */
+/** Applies a committed membership change. Throws `RaftCoreError` `invalidConfChange` if it does not fit. */
 export function applyConfChange(raft: Raft, change: ConfChange): ConfState {
   const changer = new Changer(raft.tracker, raft.log.lastIndex());
   if (leavesJoint(change)) return switchToConfig(raft, changer.leaveJoint());

@@ -1,5 +1,5 @@
 import { decodeConfChange } from '../confchange/codec.ts';
-import { RaftError } from '../errors.ts';
+import { RaftCoreError } from '../errors.ts';
 import type { ProposalDropReason } from '../errors.ts';
 import type { ConfChangeIgnoreReason } from '../events.ts';
 import { shiftIndex } from '../ids.ts';
@@ -23,9 +23,9 @@ export function proposeAtLeader(raft: Raft, proposed: readonly ProposedEntry[]):
 }
 
 /** The error for a proposal that goes nowhere. */
-export function dropped(raft: Raft, reason: ProposalDropReason, peer: NodeId): RaftError {
+export function dropped(raft: Raft, reason: ProposalDropReason, peer: NodeId): RaftCoreError {
   raft.onEvent?.({ type: 'proposalDropped', node: raft.id, term: raft.term, reason, peer });
-  return new RaftError('proposalDropped', `node ${raft.id} dropped a proposal: ${DROP_TEXT[reason]}`, {
+  return new RaftCoreError('proposalDropped', `node ${raft.id} dropped a proposal: ${DROP_TEXT[reason]}`, {
     reason,
   });
 }
