@@ -42,7 +42,10 @@ const SECRET_ASSIGNMENT =
 
 /** Values of such assignments that are settings, not secrets. */
 const HARMLESS_VALUE =
-  /^(?:[/$<{%~@*!([].*|\\.*|yes|no|true|false|none|null|nil|files|sss|ldap|nis\w*|compat|systemd|x+|\*+|[A-Z][A-Z_]+|\d{1,5}|(?:changeme|password|secret|token)\w*)$/i;
+  /^(?:[/$<{%~@*!([].*|\\.*|yes|no|true|false|none|null|nil|files|sss|ldap|nis\w*|compat|systemd|x+|\*+|\d{1,5}|(?:changeme|password|secret|token)\w*)$/i;
+
+/** A name in capitals stands for a value that is filled in elsewhere. */
+const PLACEHOLDER = /^[A-Z][A-Z_]+$/;
 
 /** True where the path alone says that the content is secret. `path` is the absolute path below the captured root. */
 export function isSecretName(path: string): boolean {
@@ -74,7 +77,8 @@ export class SecretScanner {
 export function hasSecret(text: string): boolean {
   if (SECRET_CONTENT.some((pattern) => pattern.test(text))) return true;
   for (const match of text.matchAll(SECRET_ASSIGNMENT)) {
-    if (!HARMLESS_VALUE.test(match[1] ?? '')) return true;
+    const value = match[1] ?? '';
+    if (!HARMLESS_VALUE.test(value) && !PLACEHOLDER.test(value)) return true;
   }
   return false;
 }

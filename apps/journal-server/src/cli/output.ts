@@ -10,6 +10,19 @@ export interface TextStream {
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
+const ESCAPE = String.fromCharCode(27);
+
+/**
+ * Replaces control characters other than tab and newline, except in the colour sequences (SGR) that this program
+ * writes: names and messages come from other people and must not be able to move a terminal's cursor.
+ */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (control, at: number) => {
+    if (control === '\t' || control === '\n') return control;
+    return control === ESCAPE && /^\[[0-9;]*m/u.test(text.slice(at + 1)) ? control : '\uFFFD';
+  });
+}
+
 export class Output {
   readonly #stdout: TextStream;
   readonly #stderr: TextStream;
@@ -43,7 +56,7 @@ export class Output {
 
   /** A line of data on stdout. */
   line(text: string): void {
-    this.#stdout.write(`${text}\n`);
+    this.#stdout.write(`${printable(text)}\n`);
   }
 
   /** Data on stdout, as it is. */
@@ -58,16 +71,16 @@ export class Output {
 
   /** A remark for the operator on stderr. */
   note(text: string): void {
-    this.#stderr.write(`${this.errorColors.dim(text)}\n`);
+    this.#stderr.write(`${this.errorColors.dim(printable(text))}\n`);
   }
 
   /** Something that the operator should look at, on stderr. */
   warn(text: string): void {
-    this.#stderr.write(`${this.errorColors.yellow('warning:')} ${text}\n`);
+    this.#stderr.write(`${this.errorColors.yellow('warning:')} ${printable(text)}\n`);
   }
 
   /** The one line of a failure, on stderr. */
   failure(text: string): void {
-    this.#stderr.write(`${this.errorColors.red('pact-journal:')} ${text}\n`);
+    this.#stderr.write(`${this.errorColors.red('pact-journal:')} ${printable(text)}\n`);
   }
 }

@@ -8,7 +8,7 @@ import {
   type RawGlobalOptions,
 } from './context.ts';
 import { describeFailure, EXIT_CODES } from './errors.ts';
-import { COMMANDS, type CommandEntry } from './registry.ts';
+import { COMMANDS } from './registry.ts';
 import { readVersion } from './version.ts';
 
 /** Global options that take a value: the scan for the command's name has to step over it. */
@@ -65,6 +65,12 @@ export async function createProgram(context: Context, wanted: string | 'all' | u
       writeErr: () => undefined,
     })
     .exitOverride()
+    .helpCommand(
+      new Command('help')
+        .argument('[command]')
+        .summary('print help for a command')
+        .helpGroup('Look after the cluster:'),
+    )
     .addHelpText('after', EXIT_CODE_HELP)
     .hook('preAction', (_program, command) => {
       context.setGlobals(command.optsWithGlobals<RawGlobalOptions>());
@@ -96,9 +102,4 @@ function wantedCommand(args: readonly string[]): string | undefined {
     else if (!arg.startsWith('-')) operands.push(arg);
   }
   return operands[0] === 'help' ? operands[1] : operands[0];
-}
-
-/** Names and summaries, for tools that list commands. */
-export function commandEntries(): readonly CommandEntry[] {
-  return COMMANDS;
 }
