@@ -106,8 +106,10 @@ export interface NewConfigEntry {
 export interface ConfigEntry extends NewConfigEntry {
   readonly sequence: EntrySeq;
   readonly timestamp: Timestamp;
-  /** `sha256:<hex>` over the predecessor's hash and this entry's canonical JSON without `hash`. */
+  /** `sha256:<hex>` over the predecessor's hash (as this text) and this entry's canonical JSON without `hash`. */
   readonly hash: string;
+  /** On the PolicyUpdate that a SetPolicy command appends: the policy that was set. */
+  readonly policy?: VClusterPolicy;
 }
 
 export type ConfigState = 'ObserveOnly' | 'Committed' | 'Drifted' | 'Converging' | 'Emergency';
@@ -184,7 +186,13 @@ export interface AdminOperation extends NewAdminOperation {
 export type JournalCommand =
   | { readonly type: 'AppendEntry'; readonly entry: NewConfigEntry }
   | { readonly type: 'UpdateNodeState'; readonly node_id: ComputeNodeId; readonly state: ConfigState }
-  | { readonly type: 'SetPolicy'; readonly vcluster_id: VClusterId; readonly policy: VClusterPolicy; readonly author: Identity; readonly message?: string }
+  | {
+      readonly type: 'SetPolicy';
+      readonly vcluster_id: VClusterId;
+      readonly policy: VClusterPolicy;
+      readonly author: Identity;
+      readonly message?: string;
+    }
   | { readonly type: 'SetOverlay'; readonly overlay: BootOverlay }
   | { readonly type: 'RecordOperation'; readonly operation: NewAdminOperation }
   | { readonly type: 'AssignNode'; readonly node_id: ComputeNodeId; readonly vcluster_id: VClusterId | null };

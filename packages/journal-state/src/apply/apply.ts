@@ -1,0 +1,170 @@
+import { base64DecodedLength, decodeBase64 } from '../base64.ts';
+import { formatHash } from '../canonical.ts';
+import { JournalStateError } from '../errors.ts';
+import { OVERLAY_SIZE_BYTES_MAX } from '../limits.ts';
+import { sameOperation } from '../log/operation-log.ts';
+import { parseCommand, parseRequestId } from '../parse/command.ts';
+import { isRecord, refuse, timestamp } from '../parse/fields.ts';
+import type { Tables } from '../tables/tables.ts';
+import type {
+  BootOverlay,
+  CommandResult,
+  ComputeNodeId,
+  ConfigState,
+  JournalCommand,
+  NewAdminOperation,
+  ValidationCode,
+  VClusterId,
+} from '../types.ts';
+import { appendEntry, setPolicy } from './entry.ts';
+import type { Appended } from './entry.ts';
+import { NO_CHANGES, NO_VCLUSTERS, OK } from './outcome.ts';
+import type { ApplyOutcome, StateChanges } from './outcome.ts';
+
+/** Reasons are kept with their request ids: they must stay short. */
+const REASON_LENGTH_MAX = 512;
+
+/** Applies what should be a `CommandEnvelope`. Total: whatever it is given, it answers. */
+export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
+  let requestId: string | undefined;
+  try {
+    if (!isRecord(json)) return refuse('command', 'an object of time, request_id and command', json);
+    requestId = parseRequestId(json['request_id']);
+    if (requestId !== undefined) {
+      const first = tables.requests.find(requestId);
+      if (first !== undefined) return { result: first, changes: NO_CHANGES, repeated: true };
+    }
+    const time = timestamp(json['time'], 'time');
+    const command = parseCommand(json['command']);
+    if (time > tables.clock) tables.clock = time;
+    return remembered(tables, requestId, applyCommand(tables, command));
+  } catch (error) {
+    return remembered(tables, requestId, {
+      result: validationError(error),
+      changes: NO_CHANGES,
+      repeated: false,
+    });
+  }
+}
+
+function remembered(tables: Tables, requestId: string | undefined, outcome: ApplyOutcome): ApplyOutcome {
+  if (requestId !== undefined) tables.requests.remember({ request_id: requestId, result: outcome.result });
+  return outcome;
+}
+
+/** The answer to a refused command. Errors that are not refusals are this package's own mistakes and go on. */
+export function validationError(error: unknown): CommandResult {
+  if (!(error instanceof JournalStateError) || !isValidationCode(error.code)) throw error;
+  const reason = error.message;
+  const short = reason.length > REASON_LENGTH_MAX ? `${reason.slice(0, REASON_LENGTH_MAX - 3)}...` : reason;
+  return { type: 'ValidationError', code: error.code, reason: short };
+}
+
+function isValidationCode(code: JournalStateError['code']): code is ValidationCode {
+  return code !== 'unknownSequence' && code !== 'snapshotDamaged' && code !== 'snapshotUnsupported';
+}
+
+const done = (changes: StateChanges): ApplyOutcome => ({ result: OK, changes, repeated: false });
+
+const entryAppended = ({ sequence, changes }: Appended): ApplyOutcome => ({
+  result: { type: 'EntryAppended', sequence },
+  changes,
+  repeated: false,
+});
+
+function applyCommand(tables: Tables, command: JournalCommand): ApplyOutcome {
+  switch (command.type) {
+    case 'AppendEntry':
+      return entryAppended(appendEntry(tables, command.entry));
+    case 'SetPolicy':
+      return entryAppended(
+        setPolicy(tables, command.vcluster_id, command.policy, command.author, command.message),
+      );
+    case 'UpdateNodeState':
+      return done(updateNodeState(tables, command.node_id, command.state));
+    case 'AssignNode':
+      return done(assignNode(tables, command.node_id, command.vcluster_id));
+    case 'SetOverlay':
+      return done(setOverlay(tables, command.overlay));
+    case 'RecordOperation':
+      return done(recordOperation(tables, command.operation));
+  }
+}
+
+function updateNodeState(tables: Tables, nodeId: ComputeNodeId, state: ConfigState): StateChanges {
+  const wasKnown = tables.nodes.get(nodeId) !== undefined;
+  const changed = tables.nodes.setState(nodeId, state);
+  return changed || !wasKnown ? { staleOverlays: NO_VCLUSTERS, nodeState: nodeId } : NO_CHANGES;
+}
+
+function assignNode(tables: Tables, nodeId: ComputeNodeId, vclusterId: VClusterId | null): StateChanges {
+  const own = tables.emergencies.get({ Node: nodeId });
+  if (
+    own !== undefined &&
+    vclusterId !== null &&
+    tables.emergencies.get({ VCluster: vclusterId }) !== undefined
+  ) {
+    const where = `vcluster ${vclusterId}, where another emergency is under way`;
+    throw new JournalStateError(
+      'emergencyActive',
+      `node_id: node ${nodeId} is in an emergency and cannot move to ${where}`,
+    );
+  }
+  const changed = tables.nodes.assign(nodeId, vclusterId, tables.entries.length);
+  return changed ? { staleOverlays: NO_VCLUSTERS, assignment: nodeId } : NO_CHANGES;
+}
+
+/** J5: the checksum matches, and the version neither goes back nor runs ahead of the journal. */
+function setOverlay(tables: Tables, overlay: BootOverlay): StateChanges {
+  const { vcluster_id, version, checksum, raw_size_bytes } = overlay;
+  if (base64DecodedLength(overlay.data) > OVERLAY_SIZE_BYTES_MAX) {
+    const limit = `${String(OVERLAY_SIZE_BYTES_MAX)} bytes`;
+    throw new JournalStateError(
+      'overlayTooLarge',
+      `overlay.data: of vcluster ${vcluster_id} may have at most ${limit}`,
+    );
+  }
+  const data = decodeBase64(overlay.data);
+  if (data === undefined)
+    return refuse('overlay.data', 'base64 with padding and without white space', overlay.data);
+  const actual = formatHash(tables.sha256(data));
+  if (checksum !== actual) {
+    throw new JournalStateError(
+      'overlayChecksum',
+      `overlay.checksum: is ${checksum}, but that of the data is ${actual}`,
+    );
+  }
+  checkOverlayVersion(tables, vcluster_id, version);
+  tables.overlays.set({ vcluster_id, version, data, checksum, raw_size_bytes });
+  return { staleOverlays: NO_VCLUSTERS, overlay: vcluster_id };
+}
+
+function checkOverlayVersion(tables: Tables, vclusterId: VClusterId, version: number): void {
+  const latest = tables.vclusterVersion(vclusterId);
+  if (latest === undefined || version > latest) {
+    const known =
+      latest === undefined
+        ? 'no entry concerns it'
+        : `the latest entry that concerns it is ${String(latest)}`;
+    const what = `version ${String(version)} of vcluster ${vclusterId} is ahead of the journal: ${known}`;
+    throw new JournalStateError('overlayVersion', `overlay.version: ${what}`);
+  }
+  const stored = tables.overlays.get(vclusterId);
+  if (stored !== undefined && version < stored.version) {
+    const what = `would go back from ${String(stored.version)} to ${String(version)}`;
+    throw new JournalStateError('overlayVersion', `overlay.version: of vcluster ${vclusterId} ${what}`);
+  }
+}
+
+function recordOperation(tables: Tables, operation: NewAdminOperation): StateChanges {
+  const recorded = tables.operations.find(operation.operation_id);
+  if (recorded === undefined) {
+    return { staleOverlays: NO_VCLUSTERS, operation: tables.operations.append(operation, tables.clock) };
+  }
+  if (sameOperation(recorded, operation)) return NO_CHANGES;
+  const where = `at ${String(recorded.audit_sequence)} in the audit log`;
+  throw new JournalStateError(
+    'duplicateOperation',
+    `operation.operation_id: another operation has this id, ${where}`,
+  );
+}

@@ -1,0 +1,228 @@
+/** AppendEntry and SetPolicy: what an entry must satisfy in the journal's present state, and what it brings about. */
+import { JournalStateError } from '../errors.ts';
+import { entrySeq, refuse } from '../parse/fields.ts';
+import { formatScope, sameScope } from '../parse/scope.ts';
+import { changesConfiguration } from '../config/fold.ts';
+import type { Tables } from '../tables/tables.ts';
+import { assignedTo } from '../tables/nodes.ts';
+import { timestampToMs } from '../timestamp.ts';
+import type {
+  ConfigEntry,
+  ConfigState,
+  EntrySeq,
+  EntryType,
+  Identity,
+  NewConfigEntry,
+  Scope,
+  VClusterId,
+  VClusterPolicy,
+} from '../types.ts';
+import { NO_VCLUSTERS } from './outcome.ts';
+import type { StateChanges } from './outcome.ts';
+
+/** The journal's own identity: who ends a ttl. */
+export const SYSTEM_IDENTITY: Identity = Object.freeze({
+  principal: 'system:journal',
+  principal_type: 'Service',
+  role: 'system',
+});
+
+/** What entries of a node's own scope say about its state. Other types leave it alone. */
+const STATE_AFTER: Partial<Readonly<Record<EntryType, ConfigState>>> = {
+  AutoConverge: 'Committed',
+  BootConfig: 'Committed',
+  Commit: 'Committed',
+  DriftDetected: 'Drifted',
+  Rollback: 'Committed',
+};
+
+export interface Appended {
+  readonly sequence: EntrySeq;
+  readonly changes: StateChanges;
+}
+
+/**
+ * Appends an entry in its normal form.
+ * @throws JournalStateError with the code of the rule that it breaks; then nothing has changed
+ */
+export function appendEntry(tables: Tables, entry: NewConfigEntry): Appended {
+  checkParent(tables, entry);
+  if (entry.entry_type === 'EmergencyStart') checkEmergencyStart(tables, entry);
+  if (entry.entry_type === 'EmergencyEnd') checkEmergencyEnd(tables, entry);
+  if (entry.expires !== undefined) {
+    const before = tables.fold.endedBy(entry.expires);
+    if (before !== undefined) return { sequence: before, changes: { staleOverlays: NO_VCLUSTERS } };
+    checkExpiry(tables, entry, entry.expires);
+  }
+  const appended = append(tables, entry);
+  return { sequence: appended.sequence, changes: changesOf(tables, appended) };
+}
+
+/**
+ * Sets a policy: one PolicyUpdate entry that carries it, with the author and message.
+ * @throws JournalStateError; then nothing has changed
+ */
+export function setPolicy(
+  tables: Tables,
+  vclusterId: VClusterId,
+  given: VClusterPolicy,
+  author: Identity,
+  message: string | undefined,
+): Appended {
+  if (given.vcluster_id !== vclusterId) {
+    const names = `${JSON.stringify(given.vcluster_id)}, the command ${JSON.stringify(vclusterId)}`;
+    throw new JournalStateError('vclusterMismatch', `policy.vcluster_id: the policy names ${names}`);
+  }
+  const sequence = entrySeq(tables.entries.length);
+  const policyId = given.policy_id === '' ? `${vclusterId}@${String(sequence)}` : given.policy_id;
+  const policy = { ...given, policy_id: policyId, updated_at: tables.clock };
+  const entry: NewConfigEntry = {
+    author,
+    emergency_reason: null,
+    entry_type: 'PolicyUpdate',
+    ...(message === undefined ? {} : { message }),
+    parent: tables.policies.version(vclusterId) ?? null,
+    policy_ref: policyId,
+    scope: { VCluster: vclusterId },
+    state_delta: null,
+    ttl_seconds: null,
+  };
+  const appended = append(tables, entry, policy);
+  return { sequence, changes: { entry: appended, staleOverlays: [vclusterId], policy: vclusterId } };
+}
+
+function append(tables: Tables, entry: NewConfigEntry, policy?: VClusterPolicy): ConfigEntry {
+  const known = tables.scopes.find(entry.scope);
+  // A scope gets its number before its first entry is written, but an entry that is refused must not leave a trace.
+  const appended = tables.entries.append(entry, tables.clock, known?.number ?? tables.scopes.size, policy);
+  tables.follow(appended, known ?? tables.scopes.layer(entry.scope));
+  return appended;
+}
+
+function changesOf(tables: Tables, entry: ConfigEntry): StateChanges {
+  const { scope, entry_type } = entry;
+  if (scope === 'Global' || 'VCluster' in scope) {
+    const stale = scope === 'Global' ? ('all' as const) : [scope.VCluster];
+    const staleOverlays = changesConfiguration(entry_type) ? stale : NO_VCLUSTERS;
+    return { entry, staleOverlays, ...emergencyChange(entry) };
+  }
+  const wasKnown = tables.nodes.get(scope.Node) !== undefined;
+  const state = entry.expires === undefined ? STATE_AFTER[entry_type] : undefined;
+  tables.nodes.ensure(scope.Node);
+  const changed = state !== undefined && tables.nodes.setState(scope.Node, state);
+  const nodeState = changed || !wasKnown ? { nodeState: scope.Node } : {};
+  return { entry, staleOverlays: NO_VCLUSTERS, ...nodeState, ...emergencyChange(entry) };
+}
+
+function emergencyChange(entry: ConfigEntry): { readonly emergency?: Scope } {
+  const isEmergency = entry.entry_type === 'EmergencyStart' || entry.entry_type === 'EmergencyEnd';
+  return isEmergency ? { emergency: entry.scope } : {};
+}
+
+// -- rules ------------------------------------------------------------------------------------------------------
+
+/** J4: a parent precedes its entry. */
+function checkParent(tables: Tables, entry: NewConfigEntry): void {
+  const sequence = tables.entries.length;
+  if (entry.parent !== null && entry.parent >= sequence) {
+    const what = `entry ${String(sequence)} cannot continue entry ${String(entry.parent)}, which does not exist yet`;
+    throw new JournalStateError('parentNotBefore', `entry.parent: ${what}`, { path: 'entry.parent' });
+  }
+  if (entry.entry_type !== 'Rollback') {
+    if (entry.expires !== undefined)
+      refuse('entry.expires', 'left out (only a Rollback ends a ttl)', entry.expires);
+    return;
+  }
+  if (entry.ttl_seconds !== null)
+    refuse('entry.ttl_seconds', 'null (a Rollback does not run out)', entry.ttl_seconds);
+  if (entry.parent === null && entry.expires === undefined) {
+    throw new JournalStateError('parentUnknown', 'entry.parent: must name the entry to go back to', {
+      path: 'entry.parent',
+    });
+  }
+}
+
+function checkExpiry(tables: Tables, entry: NewConfigEntry, expires: EntrySeq): void {
+  const path = 'entry.expires';
+  if (entry.author.principal !== SYSTEM_IDENTITY.principal || entry.author.principal_type !== 'Service') {
+    const who = `${SYSTEM_IDENTITY.principal} (Service), not ${entry.author.principal}`;
+    throw new JournalStateError('principalNotAllowed', `${path}: a ttl is ended by ${who}`, { path });
+  }
+  const dueMs = tables.expirations.dueMs(expires);
+  if (dueMs === undefined) {
+    throw new JournalStateError(
+      'parentUnknown',
+      `${path}: entry ${String(expires)} has no ttl that could run out`,
+      { path },
+    );
+  }
+  if ((timestampToMs(tables.clock) ?? 0) < dueMs) {
+    throw new JournalStateError(
+      'ttlOutOfRange',
+      `${path}: the ttl of entry ${String(expires)} has not run out yet`,
+      { path },
+    );
+  }
+  if (!sameScope(tables.entries.get(expires).scope, entry.scope)) {
+    refuse('entry.scope', `that of entry ${String(expires)}, whose ttl ends`, formatScope(entry.scope));
+  }
+}
+
+/** P8: emergencies are declared and ended by people. */
+function checkHuman(author: Identity): void {
+  if (author.principal_type === 'Human') return;
+  const who = `${author.principal_type} ${author.principal}`;
+  throw new JournalStateError(
+    'principalNotAllowed',
+    `entry.author: only people start and end emergencies, not ${who}`,
+  );
+}
+
+/** A2: a node is in one emergency at a time. */
+function checkEmergencyStart(tables: Tables, entry: NewConfigEntry): void {
+  checkHuman(entry.author);
+  for (const active of tables.emergencies.all()) {
+    if (!overlaps(tables, active.scope, entry.scope)) continue;
+    const since = `one of ${formatScope(active.scope)} has been under way since entry ${String(active.sequence)}`;
+    throw new JournalStateError(
+      'emergencyActive',
+      `entry.scope: no second emergency for ${formatScope(entry.scope)}: ${since}`,
+    );
+  }
+  const forbidding = forbiddenBy(tables, entry.scope);
+  if (forbidding === undefined) return;
+  const reason = `the policy of vcluster ${forbidding} does not allow emergencies`;
+  throw new JournalStateError('emergencyNotAllowed', `entry.scope: ${reason}`);
+}
+
+function checkEmergencyEnd(tables: Tables, entry: NewConfigEntry): void {
+  checkHuman(entry.author);
+  if (tables.emergencies.get(entry.scope) !== undefined) return;
+  const covering = [...tables.emergencies.all()].find((active) =>
+    overlaps(tables, active.scope, entry.scope),
+  );
+  const hint =
+    covering === undefined ? '' : `; the one of ${formatScope(covering.scope)} is to be ended as such`;
+  throw new JournalStateError(
+    'noEmergency',
+    `entry.scope: no emergency of ${formatScope(entry.scope)} is under way${hint}`,
+  );
+}
+
+/** True where a node could be in both. */
+function overlaps(tables: Tables, a: Scope, b: Scope): boolean {
+  if (a === 'Global' || b === 'Global' || sameScope(a, b)) return true;
+  if ('Node' in a) return 'VCluster' in b && tables.nodes.assignment(a.Node) === b.VCluster;
+  return 'Node' in b && tables.nodes.assignment(b.Node) === a.VCluster;
+}
+
+/** The vCluster, if any, whose policy forbids an emergency in this scope. */
+function forbiddenBy(tables: Tables, scope: Scope): VClusterId | undefined {
+  if (scope === 'Global') {
+    for (const policy of tables.policies.stored()) if (!policy.emergency_allowed) return policy.vcluster_id;
+    return undefined;
+  }
+  const node = 'Node' in scope ? tables.nodes.get(scope.Node) : undefined;
+  const vcluster = 'VCluster' in scope ? scope.VCluster : node === undefined ? null : assignedTo(node);
+  return vcluster === null || tables.policies.get(vcluster).emergency_allowed ? undefined : vcluster;
+}

@@ -1,0 +1,46 @@
+import stableStringify from 'fast-json-stable-stringify';
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
+
+/** SHA-256 (FIPS 180-4): 32 bytes. Must not keep or change its argument. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
+/** SHA-256 in plain JavaScript. Several times slower than a native one, which may be injected instead. */
+export const pureSha256: Sha256 = (bytes) => nobleSha256(bytes);
+
+/** Canonical JSON: keys in ascending order of code units, no white space. */
+export const canonicalJson = (value: unknown): string => stableStringify(value);
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text);
+
+/** Throws a TypeError on bytes that are not UTF-8. */
+export const decodeUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
+
+/** Writes as much of `text` as fits into `target` and returns the number of bytes written. */
+export const encodeUtf8Into = (text: string, target: Uint8Array): number =>
+  encoder.encodeInto(text, target).written;
+
+/** Number of bytes of `text` in UTF-8; counts exactly only where the answer could exceed `limit`. */
+export function utf8Exceeds(text: string, limit: number): boolean {
+  if (text.length > limit) return true;
+  if (text.length * 3 <= limit) return false;
+  return encoder.encode(text).length > limit;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 1) text += HEX[bytes[i] ?? 0] ?? '';
+  return text;
+}
+
+/** The form in which hashes are written: `sha256:<hex>`, always 71 characters. */
+export const HASH_TEXT_LENGTH = 71;
+export const formatHash = (digest: Uint8Array): string => `sha256:${toHex(digest)}`;
+
+/** `sha256:` of no bytes at all: what the first record of a chain has for a predecessor. */
+export const EMPTY_HASH = formatHash(pureSha256(new Uint8Array(0)));

@@ -1,0 +1,182 @@
+import { decodeUtf8 } from '../canonical.ts';
+import type { Sha256 } from '../canonical.ts';
+import { JournalStateError, assert } from '../errors.ts';
+import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
+import { ENTRY_TYPES } from '../parse/entry.ts';
+import { entrySeq } from '../parse/fields.ts';
+import type {
+  ConfigEntry,
+  EntrySeq,
+  EntryType,
+  NewConfigEntry,
+  Timestamp,
+  VClusterPolicy,
+} from '../types.ts';
+import { ChainedLog } from './chained-log.ts';
+import { GrowableUint32 } from './growable.ts';
+
+const CACHE_SLOTS = 1024;
+const CACHED_SIZE_BYTES_MAX = 16 * 1024;
+/** Positions are kept in 32 bits: four thousand million entries, two terabytes of them. */
+const ENTRIES_MAX = 0xffff_fffe;
+
+const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
+  ENTRY_TYPES.map((type, number) => [type, number]),
+);
+
+/**
+ * All entries, as canonical JSON bytes, with indexes by scope, type and author. An entry is parsed when it is asked
+ * for; the newest ones, which everybody asks for, are kept parsed.
+ */
+export class EntryLog {
+  readonly #chain: ChainedLog;
+  readonly #types = new GrowableUint32();
+  readonly #scopes = new GrowableUint32();
+  readonly #authors = new GrowableUint32();
+  readonly #byType: number[][] = ENTRY_TYPES.map(() => []);
+  readonly #byAuthor: number[][] = [];
+  readonly #authorNumbers = new Map<string, number>();
+  readonly #cache: (ConfigEntry | undefined)[] = new Array<ConfigEntry | undefined>(CACHE_SLOTS);
+
+  constructor(sha256: Sha256) {
+    this.#chain = new ChainedLog(sha256);
+  }
+
+  get length(): number {
+    return this.#chain.length;
+  }
+
+  get headHash(): string {
+    return this.#chain.headHash;
+  }
+
+  get segments(): ChainedLog['log'] {
+    return this.#chain.log;
+  }
+
+  /**
+   * Appends an entry in its normal form, whose scope has the number `scopeNumber`.
+   * @throws JournalStateError `tooLarge`; then nothing is appended
+   */
+  append(
+    entry: NewConfigEntry,
+    timestamp: Timestamp,
+    scopeNumber: number,
+    policy?: VClusterPolicy,
+  ): ConfigEntry {
+    const sequence = entrySeq(this.length);
+    const {
+      author,
+      emergency_reason,
+      entry_type,
+      expires,
+      message,
+      parent,
+      policy_ref,
+      scope,
+      state_delta,
+      ttl_seconds,
+    } = entry;
+    const head = { author, emergency_reason, entry_type, ...(expires === undefined ? {} : { expires }) };
+    const tail = {
+      ...(message === undefined ? {} : { message }),
+      parent,
+      ...(policy === undefined ? {} : { policy }),
+      policy_ref,
+      scope,
+      sequence,
+      state_delta,
+      timestamp,
+      ttl_seconds,
+    };
+    const size = this.#chain.prepare(openEnded(head), continued(tail));
+    if (size > ENTRY_SIZE_BYTES_MAX) {
+      const limit = String(ENTRY_SIZE_BYTES_MAX);
+      throw new JournalStateError(
+        'tooLarge',
+        `entry: has ${String(size)} bytes, may have ${limit}; split the change`,
+      );
+    }
+    const appended = { ...head, hash: this.#chain.commit(), ...tail };
+    this.#index(appended, scopeNumber, size);
+    return appended;
+  }
+
+  /** Appends an entry read back from a snapshot. False if its hash is wrong. */
+  restore(bytes: Uint8Array, entry: ConfigEntry, scopeNumber: number): boolean {
+    if (!this.#chain.appendVerified(bytes, entry.hash)) return false;
+    this.#index(entry, scopeNumber, bytes.length);
+    return true;
+  }
+
+  #index(entry: ConfigEntry, scopeNumber: number, size: number): void {
+    assert(entry.sequence < ENTRIES_MAX, 'sequences fit in 32 bits');
+    const type = TYPE_NUMBERS.get(entry.entry_type) ?? 0;
+    const author = this.#authorNumber(entry.author.principal);
+    this.#types.push(type);
+    this.#scopes.push(scopeNumber);
+    this.#authors.push(author);
+    this.#byType[type]?.push(entry.sequence);
+    this.#byAuthor[author]?.push(entry.sequence);
+    this.#cache[entry.sequence % CACHE_SLOTS] = size <= CACHED_SIZE_BYTES_MAX ? entry : undefined;
+  }
+
+  #authorNumber(principal: string): number {
+    const known = this.#authorNumbers.get(principal);
+    if (known !== undefined) return known;
+    const number = this.#byAuthor.length;
+    this.#authorNumbers.set(principal, number);
+    this.#byAuthor.push([]);
+    return number;
+  }
+
+  /** The entry, which must exist. */
+  get(sequence: number): ConfigEntry {
+    const cached = this.#cache[sequence % CACHE_SLOTS];
+    if (cached?.sequence === sequence) return cached;
+    // What is in the log was written by `append` or proven by its hash.
+    return JSON.parse(decodeUtf8(this.#chain.log.record(sequence))) as ConfigEntry;
+  }
+
+  typeOf(sequence: number): EntryType {
+    return ENTRY_TYPES[this.#types.at(sequence)] ?? 'Commit';
+  }
+
+  scopeNumberOf(sequence: number): number {
+    return this.#scopes.at(sequence);
+  }
+
+  authorNumberOf(sequence: number): number {
+    return this.#authors.at(sequence);
+  }
+
+  /** A principal's number, or undefined if it has written no entry. */
+  findAuthor(principal: string): number | undefined {
+    return this.#authorNumbers.get(principal);
+  }
+
+  /** Ascending sequences of a type's entries. */
+  ofType(type: EntryType): readonly number[] {
+    return this.#byType[TYPE_NUMBERS.get(type) ?? 0] ?? [];
+  }
+
+  /** Ascending sequences of an author's entries. */
+  ofAuthor(author: number): readonly number[] {
+    return this.#byAuthor[author] ?? [];
+  }
+
+  /** The newest entry's sequence. */
+  get lastSequence(): EntrySeq | undefined {
+    return this.length === 0 ? undefined : entrySeq(this.length - 1);
+  }
+}
+
+/** Canonical JSON of an object whose fields stand in canonical order, without its closing brace. */
+export function openEnded(head: object): string {
+  return JSON.stringify(head).slice(0, -1);
+}
+
+/** Canonical JSON of an object whose fields stand in canonical order, as the continuation of another one. */
+export function continued(tail: object): string {
+  return `,${JSON.stringify(tail).slice(1)}`;
+}

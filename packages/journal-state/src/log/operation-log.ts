@@ -1,0 +1,71 @@
+import { canonicalJson, decodeUtf8 } from '../canonical.ts';
+import type { Sha256 } from '../canonical.ts';
+import { JournalStateError } from '../errors.ts';
+import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
+import type { AdminOperation, NewAdminOperation, Timestamp } from '../types.ts';
+import { ChainedLog } from './chained-log.ts';
+import { continued, openEnded } from './entry-log.ts';
+
+/** The audit log: every remote command and shell session, in the order in which they were recorded. */
+export class OperationLog {
+  readonly #chain: ChainedLog;
+  readonly #positions = new Map<string, number>();
+
+  constructor(sha256: Sha256) {
+    this.#chain = new ChainedLog(sha256);
+  }
+
+  get length(): number {
+    return this.#chain.length;
+  }
+
+  get headHash(): string {
+    return this.#chain.headHash;
+  }
+
+  get segments(): ChainedLog['log'] {
+    return this.#chain.log;
+  }
+
+  /**
+   * Appends an operation in its normal form.
+   * @throws JournalStateError `tooLarge`; then nothing is appended
+   */
+  append(operation: NewAdminOperation, timestamp: Timestamp): AdminOperation {
+    const { author, detail, exit_code, occurred_at, operation_id, operation_type, scope } = operation;
+    const head = { audit_sequence: this.length, author, detail, exit_code };
+    const tail = { occurred_at, operation_id, operation_type, scope, timestamp };
+    const size = this.#chain.prepare(openEnded(head), continued(tail));
+    if (size > ENTRY_SIZE_BYTES_MAX) {
+      throw new JournalStateError(
+        'tooLarge',
+        `operation: has ${String(size)} bytes, may have ${String(ENTRY_SIZE_BYTES_MAX)}`,
+      );
+    }
+    this.#positions.set(operation_id, head.audit_sequence);
+    return { ...head, hash: this.#chain.commit(), ...tail };
+  }
+
+  /** Appends an operation read back from a snapshot. False if its hash is wrong. */
+  restore(bytes: Uint8Array, operation: AdminOperation): boolean {
+    if (!this.#chain.appendVerified(bytes, operation.hash)) return false;
+    this.#positions.set(operation.operation_id, operation.audit_sequence);
+    return true;
+  }
+
+  /** The record, which must exist. */
+  get(position: number): AdminOperation {
+    return JSON.parse(decodeUtf8(this.#chain.log.record(position))) as AdminOperation;
+  }
+
+  find(operationId: string): AdminOperation | undefined {
+    const position = this.#positions.get(operationId);
+    return position === undefined ? undefined : this.get(position);
+  }
+}
+
+/** True where both say the same, the journal's own additions aside. */
+export function sameOperation(recorded: AdminOperation, given: NewAdminOperation): boolean {
+  const { audit_sequence: _position, timestamp: _time, hash: _hash, ...rest } = recorded;
+  return canonicalJson(rest) === canonicalJson(given);
+}
