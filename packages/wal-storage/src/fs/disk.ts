@@ -1,0 +1,147 @@
+/** The real disk. */
+import { close, fdatasync, fsync, promises, read, write } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { systemErrorCode } from '../errors.ts';
+import { acquireDirectoryLock } from './directory-lock.ts';
+import type { DirectoryItem, DirectoryLock, FileSystem, OpenFile } from './file-system.ts';
+
+/**
+ * Writes up to this size go to the page cache on the calling thread: that takes microseconds, and a round through the
+ * thread pool costs more than the copy. Larger ones may have to wait for write-back, so they must not block.
+ */
+const INLINE_WRITE_SIZE_BYTES_MAX = 128 * 1024;
+
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+function shortWrite(written: number, size: number): Error {
+  return Object.assign(new Error(`ENOSPC: wrote ${written} of ${size} bytes`), { code: 'ENOSPC' });
+}
+
+class DiskFile implements OpenFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    while (done < into.length) {
+      const count = await new Promise<number>((resolve, reject) => {
+        read(this.#fd, into, done, into.length - done, position + done, (error, bytes) =>
+          error === null ? resolve(bytes) : reject(error),
+        );
+      });
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  async write(data: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < data.length) {
+      const count =
+        data.length <= INLINE_WRITE_SIZE_BYTES_MAX
+          ? writeSync(this.#fd, data, done, data.length - done, position + done)
+          : await this.#writeSome(data, done, position + done);
+      if (count === 0) throw shortWrite(done, data.length);
+      done += count;
+    }
+  }
+
+  #writeSome(data: Uint8Array, offset: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, data, offset, data.length - offset, position, (error, bytes) =>
+        error === null ? resolve(bytes) : reject(error),
+      );
+    });
+  }
+
+  /** fdatasync: it makes the size durable too, and spares the write of the timestamps (fdatasync(2)). */
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
+    });
+  }
+}
+
+/** The local disk through node:fs. Files are created with mode 0600, directories with 0700. */
+export class DiskFileSystem implements FileSystem {
+  async makeDirectory(path: string): Promise<void> {
+    await promises.mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+  }
+
+  async list(path: string): Promise<readonly DirectoryItem[]> {
+    const items = await promises.readdir(path, { withFileTypes: true });
+    return items.map((item) => ({
+      name: item.name,
+      kind: item.isFile() ? 'file' : item.isDirectory() ? 'directory' : 'other',
+    }));
+  }
+
+  async size(path: string): Promise<number | undefined> {
+    try {
+      return (await promises.stat(path)).size;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async open(path: string, mode: 'read' | 'create' | 'update'): Promise<OpenFile> {
+    if (mode === 'read') return new DiskFile(openSync(path, 'r'));
+    if (mode === 'create') return new DiskFile(openSync(path, 'wx+', FILE_MODE));
+    try {
+      return new DiskFile(openSync(path, 'r+'));
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      return new DiskFile(openSync(path, 'wx+', FILE_MODE));
+    }
+  }
+
+  readSync(path: string, into: Uint8Array, position: number): number {
+    const fd = openSync(path, 'r');
+    try {
+      let done = 0;
+      while (done < into.length) {
+        const count = readSync(fd, into, done, into.length - done, position + done);
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await promises.rename(from, to);
+  }
+
+  async remove(path: string): Promise<void> {
+    await promises.rm(path, { force: true });
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    const fd = openSync(path, 'r');
+    await new Promise<void>((resolve, reject) => {
+      fsync(fd, (error) => {
+        closeSync(fd);
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  lock(directory: string): Promise<DirectoryLock> {
+    return acquireDirectoryLock(directory);
+  }
+}

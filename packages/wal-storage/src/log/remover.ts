@@ -1,0 +1,50 @@
+/** Removes files of compacted entries a few at a time, between appends. What a crash leaves over, the next start removes. */
+import { join } from 'node:path';
+import type { WarningHandler } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { walFileName } from '../layout.ts';
+
+export class Remover {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #warn: WarningHandler;
+  #queue: number[] = [];
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(fileSystem: FileSystem, directory: string, warn: WarningHandler) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#warn = warn;
+  }
+
+  add(files: readonly number[]): void {
+    if (files.length === 0 || this.#stopped) return;
+    this.#queue = this.#queue.concat(files);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (let position = 0; position < this.#queue.length && !this.#stopped; position++) {
+        await this.#fileSystem.remove(join(this.#directory, walFileName(this.#queue[position] ?? 0)));
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `removing log files of compacted entries from ${this.#directory}: ${reason}; the next start tries again`;
+      this.#warn({ code: 'leftoverRemoved', message, path: this.#directory });
+    }
+    this.#queue = [];
+  }
+
+  /** Gives up what has not been removed yet. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+}

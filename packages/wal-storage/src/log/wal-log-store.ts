@@ -1,0 +1,374 @@
+/**
+ * raft-core's LogStore on a directory.
+ *
+ * What is durable when: an append resolves after fsync of its file and of the directory; the vote is replaced before the
+ * entries that came with it are written; the commit index is only a hint and never synced. What must never come back
+ * after a crash (a conflicting suffix, a compacted prefix) is first declared gone in `bounds.json`, then removed.
+ */
+import { join } from 'node:path';
+import { StorageError } from '@pact-journal/raft-core';
+import type {
+  Entry,
+  HardState,
+  LogAppend,
+  LogIndex as Index,
+  LogStore,
+  LogStoreState,
+  NodeId,
+  Term,
+} from '@pact-journal/raft-core';
+import { WalStorageError, ioError, isWalStorageError } from '../errors.ts';
+import type { WarningHandler } from '../errors.ts';
+import type { DirectoryLock, FileSystem } from '../fs/file-system.ts';
+import { VOTE_FILE, layoutOf, walFileName } from '../layout.ts';
+import type { Layout } from '../layout.ts';
+import { writeBounds, writeVote } from '../meta/metadata.ts';
+import type { Bounds, Identity, Vote } from '../meta/metadata.ts';
+import { CommitHint } from './commit-hint.ts';
+import { encodeAppend } from './line.ts';
+import type { PayloadFormat } from './line.ts';
+import { LogIndex } from './log-index.ts';
+import { openLog } from './open-log.ts';
+import type { NewestSnapshot } from './open-log.ts';
+import { readEntries, readLineChecksum, readPreviousChecksum } from './reader.ts';
+import { Remover } from './remover.ts';
+import { TailCache } from './tail-cache.ts';
+import { createLogFile, replaceLogFile, splitAppend } from './writer.ts';
+
+/** A synchronous read of old entries stops after this much, so that it blocks for a few milliseconds at most. */
+const SYNC_READ_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface WalLogStoreOptions {
+  /** The log lives in `<dataDir>/raft`. */
+  readonly dataDir: string;
+  readonly identity: Identity;
+  readonly fileSystem: FileSystem;
+  readonly onWarning: WarningHandler;
+  /** At most this many entries a file, at least 1. Each file costs two syncs. */
+  readonly entriesPerFile: number;
+  /** Newest entries kept in memory, in bytes. */
+  readonly tailCacheSizeBytes: number;
+  readonly payload: PayloadFormat;
+  /** The newest usable snapshot, for holding log and snapshots against each other. Without it they are not. */
+  readonly newestSnapshot?: NewestSnapshot;
+}
+
+export class WalLogStore implements LogStore {
+  readonly #options: WalLogStoreOptions;
+  readonly #layout: Layout;
+  readonly #fileSystem: FileSystem;
+  #lock: DirectoryLock | undefined;
+  #state: 'new' | 'open' | 'closed' = 'new';
+  #failure: unknown;
+  #index = new LogIndex(0, 0);
+  #cache: TailCache;
+  #vote: Vote = { term: 0, vote: 0 };
+  #bounds: Bounds = { compactedIndex: 0, compactedTerm: 0, compactedChecksum: 0, truncateFrom: undefined };
+  #lastChecksum = 0;
+  #hint: CommitHint;
+  #remover: Remover;
+  /** Entries of a file that is being rewritten, for readers meanwhile. */
+  #pinned: readonly Entry[] = [];
+
+  constructor(options: WalLogStoreOptions) {
+    if (!Number.isSafeInteger(options.entriesPerFile) || options.entriesPerFile < 1) {
+      throw new WalStorageError(
+        'invalidArgument',
+        `entriesPerFile is ${options.entriesPerFile}; it must be an integer from 1`,
+      );
+    }
+    this.#options = options;
+    this.#fileSystem = options.fileSystem;
+    this.#layout = layoutOf(options.dataDir);
+    this.#cache = new TailCache(options.tailCacheSizeBytes);
+    this.#hint = new CommitHint(this.#fileSystem, this.#layout.raft, options.onWarning);
+    this.#remover = new Remover(this.#fileSystem, this.#layout.wal, options.onWarning);
+  }
+
+  async open(): Promise<LogStoreState> {
+    if (this.#state !== 'new')
+      throw new WalStorageError('closed', `opening ${this.#layout.raft}: this store was opened before`);
+    this.#lock = await this.#fileSystem.lock(this.#layout.raft);
+    try {
+      const opened = await openLog(this.#fileSystem, this.#layout, this.#options);
+      this.#index = opened.index;
+      this.#vote = opened.vote;
+      this.#bounds = opened.bounds;
+      this.#lastChecksum = opened.lastChecksum;
+      this.#hint.recovered(opened.commit);
+      this.#warmCache();
+      this.#state = 'open';
+      return {
+        hardState: {
+          term: opened.vote.term as Term,
+          vote: opened.vote.vote as NodeId,
+          commit: opened.commit as Index,
+        },
+        compactedIndex: opened.bounds.compactedIndex as Index,
+        compactedTerm: opened.bounds.compactedTerm as Term,
+        lastIndex: opened.index.lastIndex as Index,
+      };
+    } catch (error) {
+      this.#state = 'closed';
+      await this.#releaseLock();
+      throw error;
+    }
+  }
+
+  /** Reads the newest entries back into the cache, as many as fit. */
+  #warmCache(): void {
+    const { firstIndex, lastIndex } = this.#index;
+    let from = lastIndex + 1;
+    let budget = this.#options.tailCacheSizeBytes;
+    while (from > firstIndex && budget > 0) {
+      const slice = this.#index.locate(from - 1);
+      budget -= slice.sizeBytes;
+      from = Math.max(slice.file, firstIndex);
+    }
+    while (from <= lastIndex) {
+      const entries = this.#readFromDisk(from, lastIndex + 1, SYNC_READ_SIZE_BYTES_MAX);
+      for (const entry of entries) this.#cache.push(entry);
+      from += entries.length;
+    }
+  }
+
+  append(batch: LogAppend): Promise<void> {
+    return this.#mutate(`appending to ${this.#layout.wal}`, async () => {
+      const { entries, hardState } = batch;
+      const first = entries[0];
+      if (first !== undefined) this.#checkAppend(entries, first);
+      if (hardState !== undefined) await this.#persistVote(hardState);
+      if (first !== undefined) {
+        if (first.index <= this.#index.lastIndex) await this.#truncate(first.index);
+        for (const part of splitAppend(entries, this.#options.entriesPerFile)) await this.#appendFile(part);
+      }
+      if (hardState !== undefined) this.#noteCommit(hardState.commit);
+    });
+  }
+
+  #checkAppend(entries: readonly Entry[], first: Entry): void {
+    const { firstIndex, lastIndex } = this.#index;
+    const refuse = (why: string): never => {
+      throw new WalStorageError('invalidArgument', `appending entries from ${first.index} on: ${why}`);
+    };
+    if (first.index > lastIndex + 1) refuse(`the log ends with entry ${lastIndex}, so there would be a hole`);
+    if (first.index < firstIndex) refuse(`entries up to ${firstIndex - 1} are compacted`);
+    if (first.index <= this.#hint.index)
+      refuse(`entries up to ${this.#hint.index} are committed and cannot be replaced`);
+    let index = first.index - 1;
+    let term = this.#index.term(index) ?? 0;
+    for (const entry of entries) {
+      index++;
+      if (entry.index !== index) refuse(`entry ${entry.index} stands where ${index} belongs`);
+      if (entry.term < term) refuse(`the term of entry ${index} goes back from ${term} to ${entry.term}`);
+      term = entry.term;
+    }
+  }
+
+  async #persistVote(hardState: HardState): Promise<void> {
+    const { term, vote } = hardState;
+    if (term === this.#vote.term && vote === this.#vote.vote) return;
+    const path = join(this.#layout.raft, VOTE_FILE);
+    if (term < this.#vote.term || (term === this.#vote.term && this.#vote.vote !== 0)) {
+      const message = `replacing ${path}: term ${this.#vote.term} with vote ${this.#vote.vote} cannot become term ${term} with vote ${vote}`;
+      throw new WalStorageError('invalidArgument', message, { path });
+    }
+    await writeVote(this.#fileSystem, this.#layout.raft, { term, vote });
+    this.#vote = { term, vote };
+  }
+
+  #noteCommit(commit: number): void {
+    const index = Math.min(commit, this.#index.lastIndex);
+    this.#hint.note(index, this.#index.term(index) ?? 0);
+  }
+
+  async #appendFile(entries: readonly Entry[]): Promise<void> {
+    const first = entries[0];
+    if (first === undefined) return;
+    const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload);
+    await createLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded);
+    this.#index.addFile(first.index, encoded.bytes.length);
+    for (const [position, entry] of entries.entries()) {
+      this.#index.addEntry(encoded.offsets[position] ?? 0, entry.term);
+      this.#cache.push(entry);
+    }
+    this.#lastChecksum = encoded.lastChecksum;
+  }
+
+  /**
+   * Removes entries from `from` on. Declared first: a crash anywhere in between ends, after recovery, with all of them
+   * gone, and the declaration is withdrawn before entries with these indexes can be appended again.
+   */
+  async #truncate(from: number): Promise<void> {
+    await this.#setBounds({ ...this.#bounds, truncateFrom: from });
+    this.#lastChecksum =
+      from - 1 <= this.#bounds.compactedIndex
+        ? this.#bounds.compactedChecksum
+        : readLineChecksum(this.#fileSystem, this.#layout.wal, this.#index, from - 1);
+    const { file, kept, previousChecksum } = this.#keptOfCutFile(from);
+    this.#pinned = kept;
+    const { removed } = this.#index.truncate(from);
+    this.#cache.truncate(from);
+    await this.#removeFiles(removed);
+    if (kept.length > 0) {
+      const encoded = encodeAppend(kept, previousChecksum, this.#options.payload);
+      await replaceLogFile(this.#fileSystem, this.#layout.wal, file, encoded);
+      this.#index.replaceLastFile(encoded.offsets, encoded.bytes.length);
+      this.#lastChecksum = encoded.lastChecksum;
+    }
+    this.#pinned = [];
+    await this.#setBounds({ ...this.#bounds, truncateFrom: undefined });
+  }
+
+  /** The entries that stay of the file in the middle of which `from` is; none if a file begins with it. */
+  #keptOfCutFile(from: number): {
+    readonly file: number;
+    readonly kept: readonly Entry[];
+    readonly previousChecksum: number;
+  } {
+    const { file } = this.#index.locate(from);
+    if (file === from) return { file, kept: [], previousChecksum: 0 };
+    return {
+      file,
+      kept: readEntries(this.#fileSystem, this.#layout.wal, this.#index, file, from, Infinity),
+      previousChecksum: readPreviousChecksum(this.#fileSystem, this.#layout.wal, this.#index, file),
+    };
+  }
+
+  async #removeFiles(files: readonly number[]): Promise<void> {
+    try {
+      for (const file of files) await this.#fileSystem.remove(join(this.#layout.wal, walFileName(file)));
+      await this.#fileSystem.syncDirectory(this.#layout.wal);
+    } catch (error) {
+      throw ioError(error, 'removing log files', this.#layout.wal);
+    }
+  }
+
+  async #setBounds(bounds: Bounds): Promise<void> {
+    await writeBounds(this.#fileSystem, this.#layout.raft, bounds);
+    this.#bounds = bounds;
+  }
+
+  firstIndex(): Index {
+    return this.#index.firstIndex as Index;
+  }
+
+  lastIndex(): Index {
+    return this.#index.lastIndex as Index;
+  }
+
+  /** Size of the log's files. */
+  get sizeBytes(): number {
+    return this.#index.fileBytes;
+  }
+
+  term(index: Index): Term {
+    const term = this.#index.term(index);
+    if (term === undefined) throw this.#outOfRange(index, index < this.#index.firstIndex);
+    return term as Term;
+  }
+
+  #outOfRange(index: number, compacted: boolean): StorageError {
+    const { firstIndex, lastIndex } = this.#index;
+    return new StorageError(
+      compacted ? 'compacted' : 'unavailable',
+      `reading entry ${index}: the log holds entries ${firstIndex} to ${lastIndex}`,
+    );
+  }
+
+  entries(low: Index, high: Index, maxSizeBytes: number): readonly Entry[] {
+    if (low < this.#index.firstIndex) throw this.#outOfRange(low, true);
+    if (high > this.#index.lastIndex + 1) throw this.#outOfRange(high - 1, false);
+    const found: Entry[] = [];
+    let sizeBytes = 0;
+    let next: number = low;
+    while (next < high) {
+      const cached = this.#cache.get(next) ?? this.#pinned[next - (this.#pinned[0]?.index ?? Infinity)];
+      const some = cached === undefined ? this.#readSlice(next, high, maxSizeBytes - sizeBytes) : [cached];
+      for (const entry of some) {
+        sizeBytes += entry.data.length;
+        if (found.length > 0 && sizeBytes > maxSizeBytes) return found;
+        found.push(entry);
+        next++;
+      }
+      if (cached === undefined && sizeBytes >= SYNC_READ_SIZE_BYTES_MAX) break;
+    }
+    return found;
+  }
+
+  #readSlice(low: number, high: number, sizeBytes: number): Entry[] {
+    const end = Math.min(high, this.#cache.firstIndex, this.#pinned[0]?.index ?? Infinity);
+    return this.#readFromDisk(low, Math.max(end, low + 1), Math.min(sizeBytes, SYNC_READ_SIZE_BYTES_MAX));
+  }
+
+  #readFromDisk(low: number, high: number, sizeBytes: number): Entry[] {
+    return readEntries(this.#fileSystem, this.#layout.wal, this.#index, low, high, sizeBytes);
+  }
+
+  compact(index: Index): Promise<void> {
+    return this.#mutate(`compacting ${this.#layout.wal}`, async () => {
+      if (index < this.#index.firstIndex) return;
+      const term = this.term(index);
+      await this.#setBounds({
+        compactedIndex: index,
+        compactedTerm: term,
+        compactedChecksum: readLineChecksum(this.#fileSystem, this.#layout.wal, this.#index, index),
+        truncateFrom: undefined,
+      });
+      this.#cache.compact(index);
+      this.#remover.add(this.#index.compact(index));
+    });
+  }
+
+  reset(index: Index, term: Term, hardState: HardState): Promise<void> {
+    return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
+      await this.#persistVote(hardState);
+      await this.#remover.idle();
+      const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };
+      await this.#setBounds({ ...bounds, truncateFrom: index + 1 });
+      this.#cache.clear();
+      this.#lastChecksum = 0;
+      await this.#removeFiles(this.#index.reset(index, term));
+      await this.#setBounds({ ...bounds, truncateFrom: undefined });
+      this.#hint.reset(hardState.commit, term);
+    });
+  }
+
+  /** Resolves when nothing is left to do in the background (files of compacted entries, the commit hint). */
+  async idle(): Promise<void> {
+    await this.#remover.idle();
+    await this.#hint.idle();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#remover.stop();
+    await this.idle();
+    await this.#hint.close();
+    this.#cache.clear();
+    await this.#releaseLock();
+  }
+
+  async #releaseLock(): Promise<void> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    await lock?.release();
+  }
+
+  /** Runs one mutation. After one has failed on the disk, the store refuses all others: an fsync is never repeated. */
+  async #mutate(doing: string, work: () => Promise<void>): Promise<void> {
+    if (this.#state !== 'open') throw new WalStorageError('closed', `${doing}: the store is not open`);
+    if (this.#failure !== undefined) {
+      const message = `${doing}: an earlier operation failed, and this instance does nothing any more; restart the node`;
+      throw new WalStorageError('failed', message, { cause: this.#failure });
+    }
+    try {
+      await work();
+    } catch (error) {
+      // A call that was refused has touched nothing.
+      if (!isWalStorageError(error, 'invalidArgument')) this.#failure = error;
+      throw error;
+    }
+  }
+}
