@@ -1,0 +1,67 @@
+/** The journal as raft-core's state machine: the one place where the two meet. */
+import { createHash } from 'node:crypto';
+import {
+  JournalState,
+  RestoreBuilder,
+  type CommandResult,
+  type Sha256,
+  type StateChanges,
+} from '@pact-journal/journal-state';
+import type { Entry, SnapshotContent, StateMachine } from '@pact-journal/raft-core';
+
+/** Several times as fast as the portable one. */
+const sha256: Sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+
+/** Told, after a batch of commands was applied, what each of them changed. */
+export type ChangesListener = (changes: readonly StateChanges[]) => void;
+
+export class JournalMachine implements StateMachine<CommandResult> {
+  #state = new JournalState({ sha256 });
+  readonly #listeners = new Set<ChangesListener>();
+  readonly #replaced = new Set<() => void>();
+
+  /** The replica's state now. A snapshot from a peer replaces it as a whole, so do not keep it. */
+  get state(): JournalState {
+    return this.#state;
+  }
+
+  /** Returns how to stop it. A listener must not throw. */
+  onChanges(listener: ChangesListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls back after a snapshot has replaced the state. Returns how to stop it. */
+  onReplaced(listener: () => void): () => void {
+    this.#replaced.add(listener);
+    return () => this.#replaced.delete(listener);
+  }
+
+  apply(entries: readonly Entry[]): readonly CommandResult[] {
+    const results: CommandResult[] = [];
+    const changes: StateChanges[] = [];
+    for (const entry of entries) {
+      const outcome = this.#state.applyBytes(entry.data);
+      results.push(outcome.result);
+      changes.push(outcome.changes);
+    }
+    for (const listener of this.#listeners) listener(changes);
+    return results;
+  }
+
+  snapshot(): SnapshotContent {
+    return this.#state.snapshot();
+  }
+
+  async restore(
+    sections: AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>,
+  ): Promise<void> {
+    const builder = new RestoreBuilder({ sha256 });
+    for await (const { key, records } of sections) {
+      builder.section(key);
+      for await (const record of records) builder.record(record);
+    }
+    this.#state = builder.finish();
+    for (const listener of this.#replaced) listener();
+  }
+}

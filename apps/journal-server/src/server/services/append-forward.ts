@@ -1,0 +1,90 @@
+/** The part of a client's append stream that goes on to the leader because this node does not lead. */
+import { Metadata, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import { journal, OUTCOME_KEY } from '@pact-journal/journal-proto';
+import type { NotLeaderError } from '@pact-journal/raft-core';
+import type { LeaderForwarder } from '../forwarder.ts';
+import { statusOf, type Status } from '../grpc-status.ts';
+import { failureOutcome } from './append-service.ts';
+
+const { appendStream } = journal.JournalAppendServiceDefinition;
+
+interface Onward {
+  readonly leaderId: number;
+  readonly stream: ClientDuplexStream<journal.AppendStreamRequest, journal.AppendStreamResponse>;
+  /** Correlation ids that the leader has not answered. */
+  readonly pending: Set<number>;
+}
+
+export class ForwardedAppends {
+  readonly #forwarder: LeaderForwarder;
+  readonly #metadata: Metadata;
+  readonly #decided: (outcomes: readonly journal.AppendOutcome[]) => void;
+  readonly #streams = new Set<Onward>();
+  #current: Onward | undefined;
+
+  constructor(
+    forwarder: LeaderForwarder,
+    metadata: Metadata,
+    decided: (outcomes: readonly journal.AppendOutcome[]) => void,
+  ) {
+    this.#forwarder = forwarder;
+    this.#metadata = metadata;
+    this.#decided = decided;
+  }
+
+  /** Every item gets its outcome, from the leader or from here. */
+  send(message: journal.AppendStreamRequest, leader: NotLeaderError): void {
+    const ids = message.items.map((item) => item.correlationId);
+    try {
+      const onward = this.#towards(leader);
+      for (const id of ids) onward.pending.add(id);
+      onward.stream.write(message);
+    } catch (error) {
+      const known = statusOf(error);
+      if (known === undefined) throw error;
+      this.#decided(ids.map((id) => failureOutcome(id, known)));
+    }
+  }
+
+  close(): void {
+    for (const { stream } of this.#streams) stream.cancel();
+  }
+
+  #towards(leader: NotLeaderError): Onward {
+    if (this.#current?.leaderId === leader.leaderId) return this.#current;
+    const client = this.#forwarder.leaderClient(leader, this.#metadata);
+    this.#current?.stream.end();
+    const stream = client.makeBidiStreamRequest(
+      appendStream.path,
+      appendStream.requestSerialize,
+      appendStream.responseDeserialize,
+      this.#forwarder.metadataFor(this.#metadata),
+    );
+    const onward: Onward = { leaderId: leader.leaderId, stream, pending: new Set() };
+    this.#streams.add(onward);
+    this.#current = onward;
+    stream.on('data', ({ outcomes }: journal.AppendStreamResponse) => {
+      for (const { correlationId } of outcomes) onward.pending.delete(correlationId);
+      this.#decided(outcomes);
+    });
+    stream.on('error', (error: ServiceError) => {
+      this.#ended(onward, error.code === status.CANCELLED ? status.UNAVAILABLE : error.code, error.details);
+    });
+    stream.on('end', () => {
+      this.#ended(onward, status.UNAVAILABLE, 'the leader ended the stream');
+    });
+    return onward;
+  }
+
+  /** What the leader did not answer may have been committed all the same. */
+  #ended(onward: Onward, code: status, details: string): void {
+    this.#streams.delete(onward);
+    if (this.#current === onward) this.#current = undefined;
+    const metadata = new Metadata();
+    metadata.set(OUTCOME_KEY, 'unknown');
+    const failure: Status = { code, details: `the connection to the leader broke: ${details}`, metadata };
+    const pending = [...onward.pending];
+    onward.pending.clear();
+    if (pending.length > 0) this.#decided(pending.map((id) => failureOutcome(id, failure)));
+  }
+}

@@ -1,0 +1,211 @@
+/** JournalAppendService: many commands in flight on one stream. */
+import { status, type handleBidiStreamingCall, type ServerDuplexStream } from '@grpc/grpc-js';
+import {
+  journal,
+  newEntryFromWire,
+  newOperationFromWire,
+  OUTCOME_KEY,
+  VALIDATION_CODE_KEY,
+} from '@pact-journal/journal-proto';
+import type { JournalCommand } from '@pact-journal/journal-state';
+import type { NotLeaderError } from '@pact-journal/raft-core';
+import type { LeaderForwarder } from '../forwarder.ts';
+import { statusOf, type Status } from '../grpc-status.ts';
+import type { CallObserver } from '../rpc.ts';
+import { ForwardedAppends } from './append-forward.ts';
+import { invalid, type ServiceContext } from './context.ts';
+
+const { appendStream } = journal.JournalAppendServiceDefinition;
+const ITEMS_PER_MESSAGE_MAX = 1_024;
+/** Above this many undecided items the client's stream is read no further, below half of it again. */
+const IN_FLIGHT_MAX = 4_096;
+const REQUEST_ID_LENGTH_MAX = 128;
+
+export interface AppendServiceOptions {
+  readonly forwarder: LeaderForwarder;
+  /** Undefined while this node leads. */
+  readonly whoLeads: () => NotLeaderError | undefined;
+  readonly observer: CallObserver;
+}
+
+type AppendCall = ServerDuplexStream<journal.AppendStreamRequest, journal.AppendStreamResponse>;
+
+export function appendService(
+  context: ServiceContext,
+  options: AppendServiceOptions,
+): journal.JournalAppendServiceServer {
+  const handler: handleBidiStreamingCall<journal.AppendStreamRequest, journal.AppendStreamResponse> = (
+    call,
+  ) => {
+    new AppendSession(call, context, options).start();
+  };
+  return { appendStream: handler };
+}
+
+/** One client's stream. Outcomes that are known in the same turn of the event loop travel in one message. */
+class AppendSession {
+  readonly #call: AppendCall;
+  readonly #context: ServiceContext;
+  readonly #options: AppendServiceOptions;
+  readonly #forwarded: ForwardedAppends;
+  readonly #startedMs = performance.now();
+  #outcomes: journal.AppendOutcome[] = [];
+  #flushing = false;
+  #inFlight = 0;
+  #paused = false;
+  #ended = false;
+  #closed = false;
+
+  constructor(call: AppendCall, context: ServiceContext, options: AppendServiceOptions) {
+    this.#call = call;
+    this.#context = context;
+    this.#options = options;
+    this.#forwarded = new ForwardedAppends(options.forwarder, call.metadata, (outcomes) => {
+      this.#decided(outcomes);
+    });
+  }
+
+  start(): void {
+    const call = this.#call;
+    call.on('data', (message: journal.AppendStreamRequest) => {
+      this.#receive(message);
+    });
+    call.on('end', () => {
+      this.#ended = true;
+      this.#finishIfDone();
+    });
+    call.on('cancelled', () => {
+      this.#close(status.CANCELLED);
+    });
+    call.on('error', () => {
+      this.#close(status.CANCELLED);
+    });
+  }
+
+  #receive(message: journal.AppendStreamRequest): void {
+    if (this.#closed) return;
+    if (message.items.length > ITEMS_PER_MESSAGE_MAX) {
+      const count = `${String(message.items.length)} items in one message`;
+      this.#fail(invalid(`items: ${count}; at most ${String(ITEMS_PER_MESSAGE_MAX)} are allowed`));
+      return;
+    }
+    this.#inFlight += message.items.length;
+    if (this.#inFlight > IN_FLIGHT_MAX && !this.#paused) {
+      this.#paused = true;
+      this.#call.pause();
+    }
+    const elsewhere = this.#options.whoLeads();
+    if (elsewhere !== undefined) this.#forwarded.send(message, elsewhere);
+    else for (const item of message.items) void this.#append(item);
+  }
+
+  async #append(item: journal.AppendItem): Promise<void> {
+    try {
+      const command = commandOf(item);
+      const { sequence, index, term } = await this.#context.writer.submit(command, requestIdOf(item));
+      this.#decided([
+        {
+          correlationId: item.correlationId,
+          outcome: { $case: 'appended', value: { sequence, index, term } },
+        },
+      ]);
+    } catch (error) {
+      const known = statusOf(error) ?? this.#context.rpc.failure(appendStream.path, error);
+      this.#decided([failureOutcome(item.correlationId, known)]);
+    }
+  }
+
+  #decided(outcomes: readonly journal.AppendOutcome[]): void {
+    if (this.#closed) return;
+    for (const outcome of outcomes) this.#outcomes.push(outcome);
+    this.#inFlight -= outcomes.length;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#closed) return;
+    const outcomes = this.#outcomes;
+    this.#outcomes = [];
+    if (outcomes.length > 0 && !this.#call.write({ outcomes })) {
+      // The client does not read its outcomes: until it does, it gets to send nothing either.
+      this.#paused = true;
+      this.#call.pause();
+      this.#call.once('drain', () => {
+        this.#resume();
+      });
+    } else if (this.#paused && !this.#call.writableNeedDrain) {
+      this.#resume();
+    }
+    this.#finishIfDone();
+  }
+
+  #resume(): void {
+    if (this.#closed || this.#inFlight > IN_FLIGHT_MAX / 2) return;
+    this.#paused = false;
+    this.#call.resume();
+  }
+
+  #finishIfDone(): void {
+    if (this.#closed || !this.#ended || this.#inFlight > 0 || this.#outcomes.length > 0) return;
+    this.#close(status.OK);
+    this.#call.end();
+  }
+
+  #fail(error: unknown): void {
+    const failure = this.#context.rpc.failure(appendStream.path, error);
+    this.#close(failure.code);
+    this.#call.emit('error', failure);
+  }
+
+  #close(code: status): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forwarded.close();
+    this.#options.observer(appendStream.path, code, performance.now() - this.#startedMs);
+  }
+}
+
+function commandOf(item: journal.AppendItem): JournalCommand {
+  switch (item.command?.$case) {
+    case 'entry':
+      return { type: 'AppendEntry', entry: newEntryFromWire(item.command.value) };
+    case 'operation':
+      return { type: 'RecordOperation', operation: newOperationFromWire(item.command.value) };
+    case undefined:
+      throw invalid('command: an item has an entry or an operation');
+  }
+}
+
+function requestIdOf(item: journal.AppendItem): string | undefined {
+  if (item.requestId.length > REQUEST_ID_LENGTH_MAX) {
+    throw invalid(`request_id: must have at most ${String(REQUEST_ID_LENGTH_MAX)} characters`);
+  }
+  return item.requestId === '' ? undefined : item.requestId;
+}
+
+const RETRYABLE: ReadonlySet<status> = new Set([
+  status.UNAVAILABLE,
+  status.RESOURCE_EXHAUSTED,
+  status.ABORTED,
+]);
+
+/** What a failed call would have said, as an item's outcome. */
+export function failureOutcome(
+  correlationId: number,
+  { code, details, metadata }: Status,
+): journal.AppendOutcome {
+  const [validationCode = ''] = metadata.get(VALIDATION_CODE_KEY);
+  const value = {
+    code,
+    reason: details,
+    retryable: RETRYABLE.has(code),
+    outcomeUnknown: metadata.get(OUTCOME_KEY).includes('unknown'),
+    validationCode: String(validationCode),
+  };
+  return { correlationId, outcome: { $case: 'failure', value } };
+}

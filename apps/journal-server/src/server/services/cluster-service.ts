@@ -1,0 +1,150 @@
+/** ClusterService: the Raft group as operators see and change it. */
+import { journal } from '@pact-journal/journal-proto';
+import type { Alarm } from '../alarms.ts';
+import type { ClusterFacts, MemberFacts } from '../facts.ts';
+import { invalid, type ServiceContext } from './context.ts';
+import { parseAddress } from '../../config/index.ts';
+
+const methods = journal.ClusterServiceDefinition;
+
+/** A node that is to join. */
+export interface NewMember {
+  readonly id: number;
+  readonly raft: string;
+  readonly grpc: string;
+  readonly metrics: string;
+}
+
+/** A snapshot that was taken. */
+export interface SnapshotFacts {
+  readonly index: number;
+  readonly term: number;
+  readonly sizeBytes: number;
+  /** Bytes that had to be written, because no earlier snapshot had them. */
+  readonly writtenBytes: number;
+}
+
+/** What the service needs of the node. Changes fail with raft-core's errors, `NotLeaderError` among them. */
+export interface ClusterControl {
+  facts(): ClusterFacts;
+  alarms(): readonly Alarm[];
+  addLearner(member: NewMember, promoteWhenCaughtUp: boolean): Promise<void>;
+  promote(id: number): Promise<void>;
+  remove(id: number): Promise<void>;
+  replace(oldId: number, newId: number): Promise<void>;
+  /** To whoever is best placed where no node is named. */
+  transferLeadership(to: number | undefined): Promise<void>;
+  snapshot(): Promise<SnapshotFacts>;
+  readonly version: string;
+  readonly startedMs: number;
+  readonly insecure: boolean;
+}
+
+export function clusterService(
+  { rpc, journal: state }: ServiceContext,
+  control: ClusterControl,
+): journal.ClusterServiceServer {
+  const members = (): { members: journal.MemberStatus[] } => ({
+    members: control.facts().members.map(memberToWire),
+  });
+  return {
+    getStatus: rpc.unary(methods.getStatus, () => statusToWire(control, state())),
+    listMembers: rpc.unary(methods.listMembers, members),
+    addLearner: rpc.leader(methods.addLearner, async (request) => {
+      await control.addLearner(newMemberOf(request), request.autoPromote);
+      return members();
+    }),
+    promoteMember: rpc.leader(methods.promoteMember, async ({ id }) => {
+      await control.promote(requiredNodeId(id, 'id'));
+      return members();
+    }),
+    removeMember: rpc.leader(methods.removeMember, async ({ id }) => {
+      await control.remove(requiredNodeId(id, 'id'));
+      return members();
+    }),
+    replaceMember: rpc.leader(methods.replaceMember, async ({ oldId, newId }) => {
+      await control.replace(requiredNodeId(oldId, 'old_id'), requiredNodeId(newId, 'new_id'));
+      return members();
+    }),
+    transferLeadership: rpc.leader(methods.transferLeadership, async ({ to }) => {
+      await control.transferLeadership(to === 0 ? undefined : to);
+      const { leaderId, term } = control.facts();
+      return { leaderId, term };
+    }),
+    createSnapshot: rpc.unary(methods.createSnapshot, () => control.snapshot()),
+    getDigest: rpc.unary(methods.getDigest, () => {
+      const { nodeId, appliedIndex } = control.facts();
+      const { headHash, entryCount, operationCount } = state();
+      return {
+        nodeId,
+        appliedIndex,
+        digest: state().digest(),
+        headHash,
+        entries: entryCount,
+        operations: operationCount,
+      };
+    }),
+  };
+}
+
+function statusToWire(
+  control: ClusterControl,
+  state: ReturnType<ServiceContext['journal']>,
+): journal.GetStatusResponse {
+  const facts = control.facts();
+  return {
+    nodeId: facts.nodeId,
+    clusterId: facts.clusterId,
+    role: facts.role,
+    leaderId: facts.leaderId,
+    term: facts.term,
+    commitIndex: facts.commitIndex,
+    appliedIndex: facts.appliedIndex,
+    lastIndex: facts.lastIndex,
+    snapshotIndex: facts.snapshotIndex,
+    members: facts.members.map(memberToWire),
+    alarms: control.alarms().map((alarm) => alarmToWire(alarm, facts.nodeId)),
+    entries: state.entryCount,
+    operations: state.operationCount,
+    headHash: state.headHash,
+    version: control.version,
+    uptimeMs: Math.round(performance.now() - control.startedMs),
+    insecure: control.insecure,
+  };
+}
+
+function memberToWire({
+  id,
+  role,
+  matchIndex,
+  grpc,
+  raft,
+  metrics,
+  active,
+}: MemberFacts): journal.MemberStatus {
+  return { id, role, matchIndex, grpc, raft, metrics, active };
+}
+
+function alarmToWire({ code, message, since }: Alarm, nodeId: number): journal.Alarm {
+  const ms = since.getTime();
+  return {
+    code,
+    message,
+    since: { seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 },
+    nodeId,
+  };
+}
+
+function requiredNodeId(id: number, field: string): number {
+  if (id < 1) throw invalid(`${field}: must be a node id, a whole number from 1`);
+  return id;
+}
+
+function newMemberOf({ id, raft, grpc, metrics }: journal.AddLearnerRequest): NewMember {
+  for (const [field, text] of Object.entries({ raft, grpc })) {
+    if (parseAddress(text) === undefined) throw invalid(`${field}: ${JSON.stringify(text)} is not host:port`);
+  }
+  if (metrics !== '' && parseAddress(metrics) === undefined)
+    throw invalid(`metrics: ${JSON.stringify(metrics)} is not host:port`);
+  return { id: requiredNodeId(id, 'id'), raft, grpc, metrics };
+}

@@ -1,0 +1,62 @@
+import type {
+  CommandEnvelope,
+  CommandResult,
+  EntrySeq,
+  JournalCommand,
+  Timestamp,
+} from '@pact-journal/journal-state';
+import { validationError } from './grpc-status.ts';
+
+/** A committed and applied command. */
+export interface Receipt {
+  /** Position in the journal; undefined for commands that append no entry. */
+  readonly sequence: EntrySeq | undefined;
+  /** Position in the Raft log, and its term. */
+  readonly index: number;
+  readonly term: number;
+}
+
+/** What the writer needs of a Raft node. */
+export interface Proposer {
+  propose(
+    data: Uint8Array,
+  ): Promise<{ readonly index: number; readonly term: number; readonly result: CommandResult }>;
+}
+
+/** Puts commands through Raft. Only the leader can: others fail with raft-core's `NotLeaderError`. */
+export class JournalWriter {
+  readonly #proposer: Proposer;
+  readonly #encode: (envelope: CommandEnvelope) => Uint8Array;
+  readonly #now: () => Timestamp;
+
+  constructor(proposer: Proposer, encode: (envelope: CommandEnvelope) => Uint8Array, now: () => Timestamp) {
+    this.#proposer = proposer;
+    this.#encode = encode;
+    this.#now = now;
+  }
+
+  /**
+   * Resolves once the command is durable on a quorum and applied here. Rejects with a `CallError` where the state
+   * machine refused it, and with raft-core's errors where it was not committed or nobody knows.
+   */
+  async submit(command: JournalCommand, requestId: string | undefined): Promise<Receipt> {
+    const envelope: CommandEnvelope = {
+      time: this.#now(),
+      ...(requestId === undefined ? {} : { request_id: requestId }),
+      command,
+    };
+    const { index, term, result } = await this.#proposer.propose(this.#encode(envelope));
+    if (result.type === 'ValidationError') throw validationError(result);
+    return { sequence: result.type === 'EntryAppended' ? result.sequence : undefined, index, term };
+  }
+
+  /** The same for a command that appends an entry. */
+  async append(
+    command: Extract<JournalCommand, { type: 'AppendEntry' | 'SetPolicy' }>,
+    requestId: string | undefined,
+  ): Promise<Receipt & { readonly sequence: EntrySeq }> {
+    const receipt = await this.submit(command, requestId);
+    if (receipt.sequence === undefined) throw new Error(`assertion failed: ${command.type} appends an entry`);
+    return { ...receipt, sequence: receipt.sequence };
+  }
+}
