@@ -38,4 +38,5 @@ export { RawNode } from './rawnode.ts';
 export type { BootstrapPeer } from './raft/bootstrap.ts';
 export type { ConfChangeOptions, ProposalPosition } from './rawnode.ts';
 export type { BasicStatus, Ready, Status } from './ready.ts';
+export * from './render/index.ts';
 export * from './tracker/index.ts';

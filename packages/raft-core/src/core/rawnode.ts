@@ -24,8 +24,8 @@
  *     set, entries, a snapshot. These messages must be carried out in order. When one is durable (one without
  *     `responses` need not be), deliver its `responses`: those for other nodes over the network, those for this node
  *     through `step`, in order. Several may be written with one fsync; their responses come after it.
- *   - `MsgStorageApply` (to LOCAL_APPLY_THREAD) carries committed entries, perhaps before they are durable here. Apply
- *     in order, `applyConfChange` included, then step the `responses`.
+ *   - `MsgStorageApply` (to LOCAL_APPLY_THREAD) carries committed entries that are durable here. Apply them in order,
+ *     `applyConfChange` included, then step the `responses`. It need not wait for any `MsgStorageAppend`.
  *   - `entries`, `hardState`, `snapshot` and `committedEntries` repeat what these messages carry: for reading only.
  *
  * In both modes:
@@ -258,7 +258,7 @@ export class RawNode {
       raft.messagesAfterAppend.length > 0 ||
       raft.readStates.length > 0 ||
       log.unstable.hasNextEntries() ||
-      log.hasNextCommitted(this.#async) ||
+      log.hasNextCommitted(!this.#async) ||
       log.unstable.nextSnapshot() !== undefined ||
       this.#changedSoftState() !== undefined ||
       this.#changedHardState() !== undefined
@@ -274,7 +274,7 @@ export class RawNode {
     const hardState = this.#changedHardState();
     const entries = log.unstable.nextEntries();
     const snapshot = log.unstable.nextSnapshot();
-    const committedEntries = log.nextCommitted(this.#async);
+    const committedEntries = log.nextCommitted(!this.#async);
     const work = { hardState, entries, snapshot };
     const messages = raft.messages;
     if (this.#async) {
@@ -411,7 +411,7 @@ export class RawNode {
     raft.messagesAfterAppend = [];
     raft.log.unstable.acceptInProgress();
     const last = committed.at(-1);
-    if (last !== undefined) raft.log.acceptApplying(last.index, entriesSize(committed), this.#async);
+    if (last !== undefined) raft.log.acceptApplying(last.index, entriesSize(committed), !this.#async);
   }
 }
 
