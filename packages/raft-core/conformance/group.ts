@@ -259,7 +259,8 @@ function append(
     try {
       node.storage.applySnapshot(snapshot);
     } catch (error) {
-      if (isStorageError(error)) throw new Error('requested index is older than the existing snapshot');
+      if (isStorageError(error))
+        throw new Error('requested index is older than the existing snapshot', { cause: error });
       throw error;
     }
     return;

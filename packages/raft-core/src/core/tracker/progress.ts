@@ -1,7 +1,7 @@
 import { fail } from '../errors.ts';
 import { maxIndex, minIndex, NO_INDEX, shiftIndex } from '../ids.ts';
 import type { LogIndex } from '../types.ts';
-import { Inflights } from './inflights.ts';
+import type { Inflights } from './inflights.ts';
 
 /**
  * How the leader feeds a follower.
