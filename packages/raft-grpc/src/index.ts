@@ -1,1 +1,9 @@
-export {};
+/** raft-core's Transport over gRPC. */
+export { isRaftGrpcError, RaftGrpcError } from './errors.ts';
+export type { RaftGrpcErrorCode } from './errors.ts';
+export type { LaneName, TransportEvent } from './events.ts';
+export type { DecodeLimits, RefusalReason } from './codec/decode.ts';
+export { defaultLimits, defaultTimings } from './options.ts';
+export type { GrpcTransportOptions, PeerIdentity, TransportLimits, TransportTimings } from './options.ts';
+export { GrpcTransport } from './transport.ts';
+export type { GrpcPeerStats, RefusalCounts } from './stats.ts';

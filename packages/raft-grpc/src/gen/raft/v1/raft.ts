@@ -113,6 +113,8 @@ export interface Hello {
   lane: Lane;
   /** The node that the caller means to reach, so that a reused address is noticed; 0 in answers. */
   toNodeId: number;
+  /** Where the caller's own peer port is, so that a node that joins can answer members it has not been told about. */
+  address: string;
 }
 
 /** One write of a message stream. */
@@ -287,7 +289,7 @@ export interface ReadSnapshotResponse {
 }
 
 function createBaseHello(): Hello {
-  return { clusterId: "", nodeId: 0, protocolVersion: 0, lane: 0, toNodeId: 0 };
+  return { clusterId: "", nodeId: 0, protocolVersion: 0, lane: 0, toNodeId: 0, address: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -306,6 +308,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.toNodeId !== 0) {
       writeUint64(writer.uint32(40), message.toNodeId);
+    }
+    if (message.address !== "") {
+      writer.uint32(50).string(message.address);
     }
     return writer;
   },
@@ -363,6 +368,14 @@ export const Hello: MessageFns<Hello> = {
             message.toNodeId = readUint64(reader);
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -385,6 +398,7 @@ export const Hello: MessageFns<Hello> = {
     message.protocolVersion = object.protocolVersion ?? 0;
     message.lane = object.lane ?? 0;
     message.toNodeId = object.toNodeId ?? 0;
+    message.address = object.address ?? "";
     return message;
   },
 };

@@ -1,0 +1,23 @@
+import type { NodeId } from '@pact-journal/raft-core';
+import type { RefusalReason } from './codec/decode.ts';
+
+/** Which kind of traffic: `control` (heartbeats, votes, reads) never waits behind `bulk` (entries). */
+export type LaneName = 'control' | 'bulk';
+
+/** What happens on the connections, for logs. */
+export type TransportEvent =
+  /** A connection to a peer is up, its handshake answered. */
+  | { readonly type: 'connected'; readonly peer: NodeId; readonly lane: LaneName; readonly address: string }
+  /** It could not be made, or broke. The next attempt follows after `retryInMs`. */
+  | {
+      readonly type: 'disconnected';
+      readonly peer: NodeId;
+      readonly lane: LaneName;
+      readonly address: string;
+      readonly reason: string;
+      readonly retryInMs: number;
+    }
+  /** Somebody who called is not let in. */
+  | { readonly type: 'callerRefused'; readonly from: string; readonly reason: string }
+  /** Something that a peer sent was not delivered. */
+  | { readonly type: 'messageRefused'; readonly peer: NodeId; readonly reason: RefusalReason };

@@ -1,0 +1,86 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServiceDefinition,
+} from '@grpc/grpc-js';
+import type { LogIndex, Message, NodeId, StoredSnapshot, Term } from '@pact-journal/raft-core';
+import type { RefusalReason } from '../codec/decode.ts';
+import { RaftGrpcError } from '../errors.ts';
+import { RaftTransportServiceDefinition } from '../gen/raft/v1/raft.ts';
+import type {
+  DescribeSnapshotRequest,
+  DescribeSnapshotResponse,
+  Hello,
+  ReadSnapshotRequest,
+  ReadSnapshotResponse,
+  SendResponse,
+} from '../gen/raft/v1/raft.ts';
+import type { ResolvedOptions } from '../options.ts';
+import { serveMessages } from './message-stream.ts';
+import { describeSnapshot, readSnapshot } from './snapshot-service.ts';
+
+/** What the serving side needs from its transport. */
+export interface InboundHost {
+  readonly options: ResolvedOptions;
+  hello(to: NodeId): Hello;
+  receive(from: NodeId, messages: readonly Message[]): void;
+  /** A peer has proven to be alive, and says where it is reached. */
+  peerCalled(peer: NodeId, address: string): void;
+  describeSnapshot(index: LogIndex, term: Term): StoredSnapshot | undefined;
+  readSnapshot(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array>;
+  /** False where the limit is reached. */
+  beginSnapshotRead(): boolean;
+  endSnapshotRead(): void;
+  callerRefused(from: string, reason: string): void;
+  messageRefused(peer: NodeId, reason: RefusalReason): void;
+}
+
+/** Messages come in as bytes: decoding is ours, so that a malformed one is counted and not thrown by grpc-js. */
+const definition = {
+  ...RaftTransportServiceDefinition,
+  send: { ...RaftTransportServiceDefinition.send, requestDeserialize: (bytes: Buffer): Buffer => bytes },
+} satisfies ServiceDefinition;
+
+/** Listens; resolves with the server and the port that is bound. Fails with `addressInUse` or `listenFailed`. */
+export async function listen(host: InboundHost): Promise<{ readonly server: Server; readonly port: number }> {
+  const { options } = host;
+  const server = new Server({
+    'grpc.max_receive_message_length': options.limits.maxFrameBytes,
+    'grpc.max_send_message_length': options.limits.maxFrameBytes,
+    'grpc.keepalive_time_ms': options.timings.keepaliveMs,
+    'grpc.keepalive_timeout_ms': options.timings.keepaliveTimeoutMs,
+    'grpc-node.max_session_memory': options.limits.maxSessionMemoryMib,
+    'grpc.max_concurrent_streams': 64,
+  });
+  const send: handleBidiStreamingCall<Buffer, SendResponse> = (call) => serveMessages(call, host);
+  const describe: handleUnaryCall<DescribeSnapshotRequest, DescribeSnapshotResponse> = (call, callback) =>
+    describeSnapshot(call, callback, host);
+  const read: handleServerStreamingCall<ReadSnapshotRequest, ReadSnapshotResponse> = (call) =>
+    void readSnapshot(call, host);
+  server.addService(definition, { send, describeSnapshot: describe, readSnapshot: read });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(
+      options.listen,
+      options.serverCredentials ?? ServerCredentials.createInsecure(),
+      (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(listenError(options.listen, error));
+      },
+    );
+  });
+  return { server, port };
+}
+
+function listenError(address: string, cause: Error): RaftGrpcError {
+  if (cause.message.includes('EADDRINUSE')) {
+    const port = address.slice(address.lastIndexOf(':') + 1);
+    return new RaftGrpcError(
+      'addressInUse',
+      `listening for Raft peers on ${address}: port ${port} is taken by another process; stop it or choose another port`,
+      cause,
+    );
+  }
+  return new RaftGrpcError('listenFailed', `listening for Raft peers on ${address}: ${cause.message}`, cause);
+}

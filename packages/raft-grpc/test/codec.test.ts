@@ -1,0 +1,167 @@
+import { createMessage, toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
+import type { Entry, Message } from '@pact-journal/raft-core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { admit, decodeFrame } from '../src/codec/decode.ts';
+import type { DecodeLimits } from '../src/codec/decode.ts';
+import { encodeFrame, sizeMessage } from '../src/codec/encode.ts';
+import { messageTypeNumbers } from '../src/codec/types.ts';
+import { MalformedFrame } from '../src/codec/wire.ts';
+import { SendRequest } from '../src/gen/raft/v1/raft.ts';
+import { anyMessage, toGenerated } from './support/arbitrary.ts';
+
+const limits: DecodeLimits = { maxMessages: 100, maxEntries: 50, maxEntryBytes: 1000, maxContextBytes: 1000 };
+
+function encode(...messages: readonly Message[]): Buffer {
+  return encodeFrame(messages.map(sizeMessage));
+}
+
+const heartbeat = createMessage({
+  type: 'MsgHeartbeat',
+  to: toNodeId(2),
+  from: toNodeId(1),
+  term: toTerm(3),
+});
+
+function entries(count: number, sizeBytes: number): Entry[] {
+  return Array.from({ length: count }, (_, at) => ({
+    term: toTerm(1),
+    index: toLogIndex(at + 1),
+    type: 'normal' as const,
+    data: new Uint8Array(sizeBytes).fill(at),
+  }));
+}
+
+function append(of: readonly Entry[]): Message {
+  return createMessage({ type: 'MsgApp', to: toNodeId(2), from: toNodeId(1), term: toTerm(1), entries: of });
+}
+
+describe('the codec', () => {
+  it('gives back every message as it was', () => {
+    fc.assert(
+      fc.property(fc.array(anyMessage, { maxLength: 5 }), (messages) => {
+        const frame = decodeFrame(encode(...messages), limits);
+        expect(frame.refused).toEqual([]);
+        expect(frame.messages).toStrictEqual(messages);
+      }),
+    );
+  });
+
+  it('writes what the generated codec reads, and reads what it writes', () => {
+    fc.assert(
+      fc.property(fc.array(anyMessage, { maxLength: 5 }), (messages) => {
+        const request = { hello: undefined, messages: messages.map(toGenerated) };
+        expect(SendRequest.encode(SendRequest.decode(encode(...messages))).finish()).toEqual(
+          SendRequest.encode(request).finish(),
+        );
+        expect(decodeFrame(SendRequest.encode(request).finish(), limits).messages).toStrictEqual(messages);
+      }),
+    );
+  });
+
+  it('copies no entry when reading', () => {
+    const frame = encode(append(entries(1, 100)));
+    expect(decodeFrame(frame, limits).messages[0]?.entries[0]?.data.buffer).toBe(frame.buffer);
+  });
+});
+
+describe('hostile input', () => {
+  it('a frame cut anywhere is refused or gives fewer messages, never a crash', () => {
+    const frame = encode(append(entries(3, 20)), heartbeat);
+    for (let length = 0; length < frame.length; length += 1) {
+      try {
+        expect(decodeFrame(frame.subarray(0, length), limits).messages.length).toBeLessThan(2);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedFrame);
+      }
+    }
+  });
+
+  it('random bytes are read or refused, never a crash', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          decodeFrame(bytes, limits);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MalformedFrame);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('any flipped bit is read as something else or refused, never a crash', () => {
+    const frame = encode(heartbeat, append(entries(2, 8)));
+    for (let bit = 0; bit < frame.length * 8; bit += 1) {
+      const damaged = Buffer.from(frame);
+      damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      try {
+        decodeFrame(damaged, limits);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedFrame);
+      }
+    }
+  });
+
+  it('a refused message takes none of its neighbours with it', () => {
+    const frame = decodeFrame(encode(heartbeat, append(entries(2, 1001)), heartbeat), limits);
+    expect(frame.messages).toStrictEqual([heartbeat, heartbeat]);
+    expect(frame.refused).toEqual(['tooLarge']);
+  });
+
+  it('too many entries are refused over all messages of a frame', () => {
+    expect(decodeFrame(encode(append(entries(51, 0))), limits).refused).toEqual(['tooManyEntries']);
+    const frame = decodeFrame(
+      encode(append(entries(30, 0)), append(entries(30, 0)), append(entries(20, 0))),
+      limits,
+    );
+    expect(frame.messages.map((message) => message.entries.length)).toEqual([30, 20]);
+    expect(frame.refused).toEqual(['tooManyEntries']);
+  });
+
+  it('too many messages make the frame malformed', () => {
+    const many = Array.from({ length: 101 }, () => heartbeat);
+    expect(() => decodeFrame(encode(...many), limits)).toThrow(MalformedFrame);
+  });
+
+  it('unknown types are refused, unknown fields are skipped', () => {
+    const unknown = SendRequest.encode({
+      hello: undefined,
+      messages: [{ ...toGenerated(heartbeat), type: 99 as never }],
+    });
+    expect(decodeFrame(unknown.finish(), limits).refused).toEqual(['unknownType']);
+    // Field 200, a varint, behind a good message.
+    const newer = Buffer.concat([encode(heartbeat), Buffer.from([0xc0, 0x0c, 0x07])]);
+    expect(decodeFrame(newer, limits).messages).toStrictEqual([heartbeat]);
+  });
+
+  it.each([
+    'MsgHup',
+    'MsgBeat',
+    'MsgCheckQuorum',
+    'MsgUnreachable',
+    'MsgSnapStatus',
+    'MsgStorageAppend',
+    'MsgForgetLeader',
+  ] as const)('%s from elsewhere is refused', (type) => {
+    const wire = {
+      hello: undefined,
+      messages: [{ ...toGenerated(heartbeat), type: messageTypeNumbers[type] as never }],
+    };
+    expect(decodeFrame(SendRequest.encode(wire).finish(), limits).refused).toEqual(['localType']);
+  });
+
+  it('numbers up to 2^53 - 1 pass, larger ones are malformed', () => {
+    const largest = { ...heartbeat, commit: toLogIndex(Number.MAX_SAFE_INTEGER) };
+    expect(decodeFrame(encode(largest), limits).messages[0]?.commit).toBe(Number.MAX_SAFE_INTEGER);
+    const tooLarge = Buffer.from([18, 9, 0x40, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
+    expect(() => decodeFrame(tooLarge, limits)).toThrow(MalformedFrame);
+  });
+
+  it('a message for another node, or in the name of another, is not admitted', () => {
+    expect(admit(heartbeat, toNodeId(2), toNodeId(1))).toBeUndefined();
+    expect(admit(heartbeat, toNodeId(3), toNodeId(1))).toBe('wrongReceiver');
+    expect(admit(heartbeat, toNodeId(2), toNodeId(3))).toBe('wrongSender');
+    expect(admit({ ...heartbeat, type: 'MsgProp' }, toNodeId(2), toNodeId(3))).toBeUndefined();
+  });
+});
