@@ -1,0 +1,118 @@
+/** What a boot storm verifies and measures, held against bodies laid out by the test. */
+import { createHash } from 'node:crypto';
+import { stream } from '@pact-journal/journal-proto';
+import { describe, expect, test } from 'vitest';
+import { percentile, StormStatistics } from '../../src/cli/storm/statistics.ts';
+import { CorruptPayload, PayloadVerifier } from '../../src/cli/storm/verification.ts';
+
+const overlay = Buffer.from('a compressed overlay in three pieces');
+const delta = Buffer.from('{"kernel":[]}');
+
+const sha256 = (data: Uint8Array) => `sha256:${createHash('sha256').update(data).digest('hex')}`;
+
+type Chunk = NonNullable<stream.ConfigChunk['chunk']>;
+
+function frame(chunk: Chunk): Buffer {
+  const message = stream.ConfigChunk.encode({ chunk }).finish();
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+function overlayChunk(chunkIndex: number, change: Partial<stream.OverlayChunk> = {}): Chunk {
+  const data = overlay.subarray(chunkIndex * 12, chunkIndex * 12 + 12);
+  const value = { version: 7, vclusterId: 'v', data, chunkIndex, totalChunks: 3, checksum: sha256(overlay), ...change };
+  return { $case: 'baseOverlay', value };
+}
+
+function nodeDelta(change: Partial<stream.NodeDelta> = {}): Chunk {
+  return { $case: 'nodeDelta', value: { nodeId: 'n1', version: 9, data: delta, checksum: sha256(delta), ...change } };
+}
+
+function complete(change: Partial<stream.ConfigComplete> = {}): Chunk {
+  return { $case: 'complete', value: { baseVersion: 7, nodeVersion: 9, timestamp: undefined, ...change } };
+}
+
+const whole = [overlayChunk(0), overlayChunk(1), overlayChunk(2), nodeDelta(), complete()];
+
+const body = (chunks: readonly Chunk[]) => Buffer.concat(chunks.map(frame));
+
+describe('verifying a boot', () => {
+  test('a whole one has its versions and size, and its overlay is decoded once a version', () => {
+    let decoded = 0;
+    const verifier = new PayloadVerifier((data) => {
+      decoded += 1;
+      expect(Buffer.from(data)).toEqual(overlay);
+    });
+    const expected = { baseVersion: 7, nodeVersion: 9, sizeBytes: overlay.length + delta.length };
+    expect(verifier.verify(body(whole), 'n1')).toEqual(expected);
+    expect(verifier.verify(body(whole), 'n1')).toEqual(expected);
+    expect(decoded).toBe(1);
+  });
+
+  test.each<[string, readonly Chunk[]]>([
+    ['nothing', []],
+    ['no overlay', [nodeDelta(), complete()]],
+    ['a missing piece', [overlayChunk(0), overlayChunk(2), nodeDelta(), complete()]],
+    ['pieces out of order', [overlayChunk(1), overlayChunk(0), overlayChunk(2), nodeDelta(), complete()]],
+    ['a piece of another overlay', [overlayChunk(0), overlayChunk(1, { checksum: 'sha256:0' }), overlayChunk(2), nodeDelta(), complete()]],
+    ['a changed piece', [overlayChunk(0), overlayChunk(1, { data: Buffer.from('twelve bytes') }), overlayChunk(2), nodeDelta(), complete()]],
+    ['another version than completed', [...whole.slice(0, 4), complete({ baseVersion: 8 })]],
+    ['no delta', [...whole.slice(0, 3), complete()]],
+    ['a changed delta', [...whole.slice(0, 3), nodeDelta({ data: Buffer.from('{"kernel":{}}') }), complete()]],
+    ["another node's delta", [...whole.slice(0, 3), nodeDelta({ nodeId: 'n2' }), complete()]],
+    ['an overlay after the delta', [overlayChunk(0), overlayChunk(1), nodeDelta(), overlayChunk(2), complete()]],
+    ['no completion', whole.slice(0, 4)],
+    ['more after the completion', [...whole, nodeDelta()]],
+  ])('%s is corrupt', (_what, chunks) => {
+    const verifier = new PayloadVerifier(() => undefined);
+    expect(() => verifier.verify(body(chunks), 'n1')).toThrow(CorruptPayload);
+  });
+
+  test('no cut of a whole one passes', () => {
+    const all = body(whole);
+    for (let length = 0; length < all.length; length += 1) {
+      const verifier = new PayloadVerifier(() => undefined);
+      expect(() => verifier.verify(all.subarray(0, length), 'n1'), `cut at ${String(length)}`).toThrow();
+    }
+  });
+
+  test('an overlay that cannot be decoded is corrupt, every time', () => {
+    const verifier = new PayloadVerifier(() => {
+      throw new Error('bad magic');
+    });
+    expect(() => verifier.verify(body(whole), 'n1')).toThrow(/cannot be decoded: bad magic/u);
+    expect(() => verifier.verify(body(whole), 'n1')).toThrow(CorruptPayload);
+  });
+});
+
+describe('the report', () => {
+  test('has nearest-rank percentiles of what succeeded, rates, and failures by code', () => {
+    const statistics = new StormStatistics();
+    for (let ms = 100; ms >= 1; ms -= 1) statistics.success(ms, 1_000_000);
+    statistics.failure('UNAVAILABLE', 'connection refused');
+    statistics.failure('NOT_FOUND', 'who?');
+    statistics.failure('UNAVAILABLE', 'reset');
+    expect(statistics.report(2000)).toEqual({
+      nodes: 103,
+      succeeded: 100,
+      failed: 3,
+      duration_s: 2,
+      boots_per_s: 50,
+      mb_per_s: 50,
+      p50_ms: 50,
+      p99_ms: 99,
+      max_ms: 100,
+      failures: { NOT_FOUND: 1, UNAVAILABLE: 2 },
+    });
+    expect([...statistics.examples]).toEqual([['UNAVAILABLE', 'connection refused'], ['NOT_FOUND', 'who?']]);
+  });
+
+  test('of nothing is zero, not a division by it', () => {
+    expect(new StormStatistics().report(0)).toMatchObject({ nodes: 0, boots_per_s: 0, mb_per_s: 0, p50_ms: 0, max_ms: 0 });
+  });
+
+  test('percentiles of one value are that value', () => {
+    for (const fraction of [0, 0.5, 0.99, 1]) expect(percentile([42], fraction)).toBe(42);
+  });
+});
