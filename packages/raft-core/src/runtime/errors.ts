@@ -20,6 +20,7 @@ import type { NodeId } from '../core/types.ts';
  * - `stopped`: the node was stopped
  * - `storageFailed`: a LogStore or SnapshotStore failed; this instance has stopped for good
  * - `stateMachineFailed`: the state machine threw; this instance has stopped for good
+ * - `transportFailed`: the transport could not be started
  * - `damaged`: what the stores hold contradicts itself; the node refuses to start
  * - `invariantViolated`: an assertion of Raft failed; this instance has stopped for good
  */
@@ -39,6 +40,7 @@ export type RaftErrorCode =
   | 'stopped'
   | 'storageFailed'
   | 'stateMachineFailed'
+  | 'transportFailed'
   | 'damaged'
   | 'invariantViolated';
 

@@ -1,0 +1,68 @@
+/** Received messages that wait for their turn. */
+import type { Message } from '../core/types.ts';
+import { messageSizeBytes } from './message-size.ts';
+
+/** Bytes of bulk taken in one turn: a heartbeat behind it waits no longer than it takes to step this much. */
+const TURN_MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Two queues, because a heartbeat or a vote must not wait behind megabytes of entries. Bulk is bounded in bytes; what
+ * does not fit is dropped, which Raft takes for a loss in the network.
+ */
+export class Inbox {
+  readonly #maxBytes: number;
+  #urgent: Message[] = [];
+  #bulk: Message[] = [];
+  #bulkBytes = 0;
+  #dropped = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get queuedBytes(): number {
+    return this.#bulkBytes;
+  }
+
+  /** Messages refused since the start. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get isEmpty(): boolean {
+    return this.#urgent.length === 0 && this.#bulk.length === 0;
+  }
+
+  push(message: Message): void {
+    if (message.entries.length === 0) {
+      this.#urgent.push(message);
+      return;
+    }
+    const bytes = messageSizeBytes(message);
+    if (this.#bulkBytes + bytes > this.#maxBytes && this.#bulk.length > 0) {
+      this.#dropped++;
+      return;
+    }
+    this.#bulk.push(message);
+    this.#bulkBytes += bytes;
+  }
+
+  /** What is to be stepped in this turn, urgent messages first. */
+  take(): readonly Message[] {
+    const taken = this.#urgent;
+    this.#urgent = [];
+    if (this.#bulk.length === 0) return taken;
+    let count = 0;
+    let bytes = 0;
+    for (const message of this.#bulk) {
+      if (bytes >= TURN_MAX_BYTES) break;
+      bytes += messageSizeBytes(message);
+      taken.push(message);
+      count++;
+    }
+    if (count === this.#bulk.length) this.#bulk = [];
+    else this.#bulk.splice(0, count);
+    this.#bulkBytes -= bytes;
+    return taken;
+  }
+}

@@ -1,0 +1,91 @@
+/** What a leader looks after with every tick, besides what the core does. */
+import type { ProgressStatus } from '../core/tracker/progress.ts';
+import type { LogIndex, NodeId } from '../core/types.ts';
+import { isRaftError } from './errors.ts';
+import { PROMOTE_ATTRIBUTE } from './member-directory.ts';
+import { planMembershipChange, type MembershipChange, type MembershipView } from './membership-rules.ts';
+import type { NodeLoop } from './node-loop.ts';
+
+/** Snapshots that peers are loading, learners that are to be promoted, a disk that has stalled. */
+export class LeaderDuties<Result> {
+  readonly #loop: NodeLoop<Result>;
+
+  constructor(loop: NodeLoop<Result>) {
+    this.#loop = loop;
+  }
+
+  tick(): void {
+    const { core, peers, options } = this.#loop;
+    const { progress } = core.status();
+    for (const peer of peers.overdueSnapshots(progress, options.snapshotTimeoutMs))
+      core.reportSnapshot(peer, 'failed');
+    this.#watchDisk(progress);
+    this.#promoteLearners(progress);
+  }
+
+  /** Drops the log behind a snapshot, but for what slow followers and loading ones will need. */
+  async compactBehind(snapshotIndex: LogIndex): Promise<void> {
+    const { core, peers, options } = this.#loop;
+    const { logRetentionEntries, logRetentionMaxEntries, logStore } = options;
+    let target = snapshotIndex - logRetentionEntries;
+    const loading = peers.lowestPendingSnapshot(core.status().progress);
+    if (loading !== undefined) target = Math.min(target, loading);
+    target = Math.max(target, snapshotIndex - logRetentionMaxEntries);
+    target = Math.min(target, logStore.lastIndex());
+    if (target >= logStore.firstIndex()) await logStore.compact(target as LogIndex);
+  }
+
+  /** The changes as a proposal. Throws a RaftError. */
+  changeMembership(changes: readonly MembershipChange[]): Promise<void> {
+    const { core, membership, options } = this.#loop;
+    const change = planMembershipChange(changes, this.#view(core.status().progress));
+    return membership.start(options.clock.now(), () =>
+      this.#loop.propose(() => core.proposeConfChange(change), 'changing the membership'),
+    );
+  }
+
+  #view(progress: ReadonlyMap<NodeId, ProgressStatus>): MembershipView {
+    const { core, directory, peers, options } = this.#loop;
+    const { lastIndex } = core.basicStatus();
+    return {
+      confState: directory.confState,
+      member: (id) => directory.get(id),
+      responds: (id) => peers.responds(id),
+      lagEntries: (id) => lastIndex - (progress.get(id)?.match ?? 0),
+      promotionMaxLagEntries: options.promotionMaxLagEntries,
+    };
+  }
+
+  /** A leader that cannot write holds the whole group up, without ever missing a heartbeat. */
+  #watchDisk(progress: ReadonlyMap<NodeId, ProgressStatus>): void {
+    const { core, peers, options, appendWorker, directory, events } = this.#loop;
+    const stalledMs = appendWorker.busyMs();
+    if (
+      options.diskStallMs === 0 ||
+      stalledMs < options.diskStallMs ||
+      core.basicStatus().transferTarget !== 0
+    )
+      return;
+    const transferee = peers.bestSuccessor(directory.confState.voters, progress);
+    if (transferee === undefined) return;
+    events.emit('diskStalled', { stalledMs, transferee });
+    core.transferLeader(transferee);
+  }
+
+  #promoteLearners(progress: ReadonlyMap<NodeId, ProgressStatus>): void {
+    const { directory, membership } = this.#loop;
+    if (membership.pending || directory.confState.votersOutgoing.length > 0) return;
+    const view = this.#view(progress);
+    for (const id of directory.confState.learners) {
+      if (directory.get(id)?.attributes[PROMOTE_ATTRIBUTE] === undefined) continue;
+      if (!view.responds(id) || view.lagEntries(id) > view.promotionMaxLagEntries) continue;
+      try {
+        // Whatever becomes of it, the next tick looks again.
+        this.changeMembership([{ type: 'promote', id }]).catch(() => undefined);
+      } catch (error) {
+        if (!isRaftError(error)) throw error;
+      }
+      return;
+    }
+  }
+}

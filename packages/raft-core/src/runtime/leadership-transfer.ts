@@ -1,0 +1,62 @@
+/** A hand-over of leadership under way, and who waits for it. */
+import type { NodeId } from '../core/types.ts';
+import { RaftError } from './errors.ts';
+
+interface Transfer {
+  readonly to: NodeId;
+  readonly deadline: number;
+  readonly resolve: () => void;
+  readonly reject: (error: RaftError) => void;
+}
+
+export class LeadershipTransfer {
+  #transfers: Transfer[] = [];
+
+  get pending(): boolean {
+    return this.#transfers.length > 0;
+  }
+
+  start(to: NodeId, deadline: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#transfers.push({ to, deadline, resolve, reject });
+    });
+  }
+
+  /** Another node leads now. */
+  succeeded(leader: NodeId): void {
+    const transfers = this.#transfers;
+    this.#transfers = [];
+    for (const { to, resolve, reject } of transfers) {
+      if (to === leader) resolve();
+      else
+        reject(
+          new RaftError(
+            'transferTimeout',
+            `transferring leadership to node ${to}: node ${leader} took it instead`,
+          ),
+        );
+    }
+  }
+
+  /** True when a transfer was given up, so that the core must take proposals again. */
+  expire(now: number): boolean {
+    const expired = this.#transfers.filter((transfer) => now >= transfer.deadline);
+    if (expired.length === 0) return false;
+    this.#transfers = this.#transfers.filter((transfer) => now < transfer.deadline);
+    for (const { to, reject } of expired) {
+      reject(
+        new RaftError(
+          'transferTimeout',
+          `transferring leadership to node ${to}: it did not take over by the deadline`,
+        ),
+      );
+    }
+    return this.#transfers.length === 0;
+  }
+
+  fail(error: RaftError): void {
+    const transfers = this.#transfers;
+    this.#transfers = [];
+    for (const { reject } of transfers) reject(error);
+  }
+}

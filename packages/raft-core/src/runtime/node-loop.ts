@@ -1,0 +1,555 @@
+/**
+ * Drives a core: everything that happens to a node happens in a turn of this loop.
+ *
+ *   network ──> inbox ──┐                       ┌──> transport (at once)
+ *   propose ──> tracker ┼──> step ──> Ready ────┼──> append worker ──> LogStore ──┐
+ *   clock ────> ticker ─┘      ^                └──> apply worker ──> StateMachine │
+ *                              └──────── responses of both workers <───────────────┘
+ *
+ * A turn takes all that has arrived since the last one, so that what arrives together is proposed, sent and written
+ * together. Messages leave before the write that belongs to them starts, so that disks work in parallel; what rests on
+ * a write (votes, acknowledgements, the leader's own vote for its entries) comes back from the append worker when it
+ * is durable, and only then counts.
+ */
+import { decodeConfChange } from '../core/confchange/codec.ts';
+import { isRaftCoreError } from '../core/errors.ts';
+import { isLocalTarget } from '../core/message.ts';
+import { SeededRandom } from '../core/random.ts';
+import { RawNode } from '../core/rawnode.ts';
+import type { ProposalPosition } from '../core/rawnode.ts';
+import type { BasicStatus, Ready } from '../core/ready.ts';
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  LogIndex,
+  Message,
+  NodeId,
+  Role,
+  Snapshot,
+} from '../core/types.ts';
+import { NO_NODE } from '../core/types.ts';
+import { AppendWorker } from './append-worker.ts';
+import { ApplyWorker } from './apply-worker.ts';
+import { describeError, isRaftError, NotLeaderError, RaftError } from './errors.ts';
+import { RaftEventEmitter } from './events.ts';
+import { Inbox } from './inbox.ts';
+import type { StoredSnapshot, TransportHandler } from './interfaces.ts';
+import { LeaderDuties } from './leader-duties.ts';
+import { LeadershipTransfer } from './leadership-transfer.ts';
+import { MemberDirectory } from './member-directory.ts';
+import type { MembershipChange } from './membership-rules.ts';
+import { MembershipOperations } from './membership-operations.ts';
+import type { ResolvedOptions } from './options.ts';
+import { PeerWatch } from './peer-watch.ts';
+import { ProposalTracker } from './proposal-tracker.ts';
+import { mixSeeds } from './random.ts';
+import { ReadTracker } from './read-tracker.ts';
+import type { Recovered } from './recovery.ts';
+import { RecentSnapshots } from './recent-snapshots.ts';
+import { SnapshotKeeper } from './snapshot-keeper.ts';
+import { SnapshotReceiver } from './snapshot-receiver.ts';
+import { StorageView } from './storage-view.ts';
+import { Ticker } from './ticker.ts';
+
+export class NodeLoop<Result> implements TransportHandler {
+  readonly options: ResolvedOptions<Result>;
+  readonly core: RawNode;
+  readonly events: RaftEventEmitter;
+  readonly directory: MemberDirectory;
+  readonly peers: PeerWatch;
+  readonly proposals: ProposalTracker<Result>;
+  readonly reads: ReadTracker;
+  readonly membership = new MembershipOperations();
+  readonly transfer = new LeadershipTransfer();
+  readonly keeper: SnapshotKeeper;
+  readonly receiver: SnapshotReceiver;
+  readonly appendWorker: AppendWorker;
+  readonly applyWorker: ApplyWorker<Result>;
+  readonly inbox: Inbox;
+  readonly #duties: LeaderDuties<Result>;
+  readonly #recentSnapshots: RecentSnapshots;
+  readonly #onFatal: (error: RaftError) => void;
+  #ticker: Ticker | undefined;
+  #durable: Message[] = [];
+  #calls: (() => void)[] = [];
+  readonly #whenHalted = new Set<(error: RaftError) => void>();
+  #scheduled = false;
+  #running = false;
+  #role: Role = 'follower';
+  #leaderId: NodeId = NO_NODE;
+  #hardState: HardState;
+  #electionsStarted = 0;
+
+  constructor(options: ResolvedOptions<Result>, recovered: Recovered, onFatal: (error: RaftError) => void) {
+    this.options = options;
+    this.#onFatal = onFatal;
+    this.#hardState = recovered.hardState;
+    const { clock, logStore, snapshotStore, transport, stateMachine } = options;
+    const electionMs = options.electionTicks * options.tickIntervalMs;
+    const random = new SeededRandom(mixSeeds(options.randomSeed, options.id, Math.round(clock.now() * 1000)));
+    this.core = new RawNode({
+      id: options.id,
+      storage: new StorageView(logStore, snapshotStore, recovered.hardState, recovered.confState),
+      random,
+      applied: recovered.applied.index,
+      electionTick: options.electionTicks,
+      heartbeatTick: options.heartbeatTicks,
+      asyncStorageWrites: true,
+      maxSizePerMsgBytes: options.messageMaxBytes,
+      maxCommittedSizePerReadyBytes: options.applyMaxBytes,
+      maxUncommittedEntriesSizeBytes: options.pendingProposalsMaxBytes,
+      maxInflightMessages: options.inflightMaxMessages,
+      maxInflightBytes: options.inflightMaxBytes,
+      checkQuorum: true,
+      preVote: true,
+      readOnlyOption: options.readOnlyOption,
+      disableProposalForwarding: true,
+      stepDownOnRemoval: true,
+      ...(options.onCoreEvent === undefined ? {} : { onEvent: options.onCoreEvent }),
+    });
+    this.events = new RaftEventEmitter(clock);
+    this.directory = new MemberDirectory(recovered.confState, recovered.members);
+    this.peers = new PeerWatch(clock, options.id, electionMs);
+    this.inbox = new Inbox(options.inboxMaxBytes);
+    this.proposals = new ProposalTracker<Result>(
+      clock,
+      { maxBytes: options.pendingProposalsMaxBytes, timeoutMs: options.proposalTimeoutMs },
+      (durationMs) => {
+        if (this.events.has('proposalApplied')) this.events.emit('proposalApplied', { durationMs });
+      },
+    );
+    this.reads = new ReadTracker(clock, { timeoutMs: options.readTimeoutMs, retryMs: electionMs / 2 }, [
+      random.nextUint32(),
+      random.nextUint32(),
+    ]);
+    this.#recentSnapshots = new RecentSnapshots(snapshotStore);
+    this.#duties = new LeaderDuties(this);
+    this.keeper = new SnapshotKeeper(
+      snapshotStore,
+      stateMachine,
+      clock,
+      { entries: options.snapshotIntervalEntries, bytes: options.snapshotIntervalBytes },
+      {
+        point: () => ({
+          index: this.applyWorker.appliedIndex,
+          term: this.applyWorker.appliedTerm,
+          confState: this.directory.confState,
+          members: this.directory.list(),
+        }),
+        onSaved: (snapshot, durationMs) => {
+          this.events.emit('snapshotSaved', { snapshot, durationMs });
+          this.appendWorker.enqueueJob(() => this.#duties.compactBehind(snapshot.meta.index));
+        },
+        onFailure: (error) => this.fail(storageFailed('saving a snapshot', error)),
+      },
+    );
+    this.receiver = new SnapshotReceiver(transport, snapshotStore, clock, {
+      commitIndex: () => this.core.basicStatus().committed,
+      onReceived: (message) => this.call(() => this.#step(message)),
+      onPhase: (message, phase, error) => {
+        const index = message.snapshot?.metadata.index ?? (0 as LogIndex);
+        this.events.emit('snapshotTransfer', { from: message.from, index, phase, error });
+      },
+    });
+    this.appendWorker = new AppendWorker(logStore, clock, {
+      onDurable: (responses) => this.#onDurable(responses),
+      installSnapshot: (snapshot, hardState) => this.#install(snapshot, hardState),
+      onReport: (report) => {
+        if (this.events.has('appendDurable')) this.events.emit('appendDurable', report);
+      },
+      onFailure: (error) => this.fail(storageFailed('writing to the log', error)),
+    });
+    this.applyWorker = new ApplyWorker(stateMachine, recovered.applied, {
+      onResults: (entries, results) => {
+        this.proposals.applied(entries, results);
+        this.membership.othersApplied(entries);
+      },
+      onEmpty: (entry) => {
+        this.proposals.appliedOther(entry);
+        this.membership.othersApplied([entry]);
+      },
+      onConfChange: (entry) => this.#applyConfChange(entry),
+      onApplied: (fromIndex, toIndex, bytes) => {
+        this.keeper.noteApplied(toIndex - fromIndex + 1, bytes);
+        if (this.events.has('applied')) this.events.emit('applied', { fromIndex, toIndex });
+      },
+      onDone: (responses) => {
+        for (const response of responses) this.#step(response);
+      },
+    });
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  get leaderId(): NodeId {
+    return this.#leaderId;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  get electionsStarted(): number {
+    return this.#electionsStarted;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#updatePeers();
+    this.#ticker = new Ticker(this.options.clock, this.options.tickIntervalMs, () => this.wake());
+    const { voters, votersOutgoing } = this.directory.confState;
+    // Nobody to wait for.
+    if (voters.length === 1 && voters[0] === this.options.id && votersOutgoing.length === 0) {
+      this.call(() => this.core.campaign());
+    }
+    this.wake();
+  }
+
+  /** No turn runs from now on, and everyone who waits is told. */
+  halt(error: RaftError): void {
+    this.#running = false;
+    this.#ticker?.stop();
+    this.proposals.failAll(error);
+    this.reads.failAll(error);
+    this.membership.fail(error);
+    this.transfer.fail(error);
+    for (const reject of this.#whenHalted) reject(error);
+    this.#whenHalted.clear();
+  }
+
+  /** Ends this instance for good. */
+  fail(error: RaftError): void {
+    if (!this.#running) return;
+    this.halt(error);
+    this.#onFatal(error);
+  }
+
+  /** Schedules a turn. */
+  wake(): void {
+    if (this.#scheduled || !this.#running) return;
+    this.#scheduled = true;
+    this.options.clock.defer(this.#turn);
+  }
+
+  /** Runs something on the core in the next turn. */
+  call(work: () => void): void {
+    this.#calls.push(work);
+    this.wake();
+  }
+
+  /** Runs something on the core in the next turn and passes on what comes of it. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#whenHalted.add(reject);
+      this.call(() => {
+        this.#whenHalted.delete(reject);
+        try {
+          work().then(resolve, reject);
+        } catch (error) {
+          const reason = classify(error);
+          reject(reason);
+          // A refusal is the caller's; a broken assertion is the end of this node.
+          if (reason.code === 'invariantViolated') throw reason;
+        }
+      });
+    });
+  }
+
+  changeMembership(changes: readonly MembershipChange[]): Promise<void> {
+    return this.#duties.changeMembership(changes);
+  }
+
+  /** Begins a hand-over and returns to whom. Throws a RaftError. */
+  startTransfer(to: NodeId | undefined): NodeId {
+    const { voters } = this.directory.confState;
+    const target = to ?? this.peers.bestSuccessor(voters, this.core.status().progress);
+    if (target === undefined) {
+      throw new RaftError('transferTimeout', 'transferring leadership: no other voter responds');
+    }
+    if (target === this.options.id || !voters.includes(target)) {
+      throw new RaftError(
+        'invalidArgument',
+        `transferring leadership to node ${target}: it must be another voter`,
+      );
+    }
+    this.core.transferLeader(target);
+    return target;
+  }
+
+  /** Puts a membership change into the log. Throws a RaftError. */
+  propose(put: () => ProposalPosition | undefined, doing: string): ProposalPosition {
+    let position: ProposalPosition | undefined;
+    try {
+      position = put();
+    } catch (error) {
+      throw this.#refusal(error, doing);
+    }
+    if (position === undefined) throw this.notLeader(doing);
+    return position;
+  }
+
+  notLeader(doing: string): NotLeaderError {
+    const leader = this.#leaderId === this.options.id ? NO_NODE : this.#leaderId;
+    return new NotLeaderError(leader, this.directory.get(leader), doing);
+  }
+
+  // TransportHandler
+
+  receive(from: NodeId, messages: readonly Message[]): void {
+    if (!this.#running) return;
+    this.peers.heard(from);
+    for (const message of messages) {
+      if (message.to === this.options.id) this.inbox.push(message);
+    }
+    this.wake();
+  }
+
+  unreachable(peer: NodeId): void {
+    this.call(() => this.core.reportUnreachable(peer));
+  }
+
+  readSnapshot(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array> {
+    return this.options.snapshotStore.read(sha256, offset, maxBytes);
+  }
+
+  describeSnapshot(index: LogIndex): StoredSnapshot | undefined {
+    return this.#recentSnapshots.find(index);
+  }
+
+  // The turn
+
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    if (!this.#running) return;
+    try {
+      // A leader's lease is counted in ticks: it must know how late it is before it answers a read.
+      if (this.#role === 'leader') this.#tick();
+      this.#stepAll();
+      // A follower must read what its leader sent before it decides that there is none.
+      if (this.#role !== 'leader') this.#tick();
+      this.#propose();
+      this.reads.begin(this.#ask);
+      this.#carryOut();
+      this.keeper.maybeStart();
+    } catch (error) {
+      this.fail(classify(error));
+    }
+  };
+
+  #tick(): void {
+    const due = this.#ticker?.take();
+    if (due === undefined || due.ticks === 0) return;
+    if (due.paused) this.core.voidLease();
+    for (let tick = 0; tick < due.ticks; tick++) this.core.tick();
+    const now = this.options.clock.now();
+    this.proposals.expire();
+    this.membership.expire(now, this.options.proposalTimeoutMs);
+    this.reads.tick(this.#ask);
+    if (this.transfer.expire(now)) this.core.transferLeader(this.options.id);
+    this.appendWorker.flushHint();
+    if (this.#role === 'leader') this.#duties.tick();
+  }
+
+  #stepAll(): void {
+    const durable = this.#durable;
+    this.#durable = [];
+    for (const message of durable) this.#step(message);
+    for (const message of this.inbox.take()) {
+      if (message.type === 'MsgSnap') this.receiver.offer(message);
+      else this.#step(message);
+    }
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const work of calls) work();
+    if (!this.inbox.isEmpty) this.wake();
+  }
+
+  #step(message: Message): void {
+    try {
+      this.core.step(message);
+    } catch (error) {
+      // An answer from a node that was removed meanwhile, or a message that no node should send: as good as lost.
+      if (!isRaftCoreError(error)) throw error;
+    }
+  }
+
+  #propose(): void {
+    if (!this.proposals.hasWaiting) return;
+    const batch = this.proposals.takeWaiting();
+    if (batch.length === 0) return;
+    try {
+      const { index, term } = this.propose(
+        () => this.core.proposeBatch(batch.map((proposal) => proposal.data)),
+        'proposing',
+      );
+      this.proposals.appended(batch, index, term);
+    } catch (error) {
+      if (!isRaftError(error)) throw error;
+      this.proposals.refused(batch, error);
+    }
+  }
+
+  readonly #ask = (context: Uint8Array): void => {
+    this.core.readIndex(context);
+  };
+
+  #carryOut(): void {
+    let room = this.options.applyMaxEntries;
+    while (this.core.hasReady()) {
+      this.#dispatch(this.core.ready());
+      room = this.applyWorker.run(room);
+    }
+    if (!this.applyWorker.idle) {
+      room = this.applyWorker.run(room);
+      this.wake();
+    }
+    this.reads.applied(this.applyWorker.appliedIndex);
+  }
+
+  #dispatch(ready: Ready): void {
+    if (ready.hardState !== undefined) {
+      this.#hardState = ready.hardState;
+      this.receiver.noteCommit(ready.hardState.commit);
+    }
+    if (ready.softState !== undefined) this.#followLeader(ready.softState.role, ready.softState.leader);
+    for (const { requestContext, index } of ready.readStates) this.reads.confirmed(requestContext, index);
+    this.#send(ready.messages);
+    for (const message of ready.messages) {
+      if (message.type === 'MsgStorageAppend') {
+        this.appendWorker.enqueue({
+          entries: message.entries,
+          hardState: ready.hardState,
+          mustSync: ready.mustSync,
+          snapshot: message.snapshot,
+          responses: message.responses,
+        });
+      } else if (message.type === 'MsgStorageApply') this.applyWorker.enqueue(message);
+    }
+  }
+
+  /** Sends what is for peers, grouped by peer, in order. */
+  #send(messages: readonly Message[]): void {
+    let byPeer: Map<NodeId, Message[]> | undefined;
+    for (const message of messages) {
+      if (isLocalTarget(message.to) || message.to === this.options.id) continue;
+      byPeer ??= new Map<NodeId, Message[]>();
+      const queued = byPeer.get(message.to);
+      if (queued === undefined) byPeer.set(message.to, [message]);
+      else queued.push(message);
+      if (message.type === 'MsgSnap') this.#recentSnapshots.remember();
+    }
+    if (byPeer === undefined) return;
+    for (const [peer, queued] of byPeer) this.options.transport.send(peer, queued);
+  }
+
+  #onDurable(responses: readonly Message[]): void {
+    if (!this.#running) return;
+    this.#send(responses);
+    for (const response of responses) {
+      if (response.to === this.options.id) this.#durable.push(response);
+    }
+    if (this.#durable.length > 0) this.wake();
+  }
+
+  #followLeader(role: Role, leaderId: NodeId): void {
+    const previous = this.#role;
+    const former = this.#leaderId;
+    this.#role = role;
+    this.#leaderId = leaderId;
+    const { term } = this.core.basicStatus();
+    if (role !== previous) {
+      if (role === 'preCandidate' || role === 'candidate' || (role === 'leader' && previous === 'follower')) {
+        this.#electionsStarted++;
+      }
+      this.events.emit('roleChange', { role, previous, term });
+    }
+    if (leaderId !== former) {
+      if (leaderId !== NO_NODE && leaderId !== this.options.id) this.transfer.succeeded(leaderId);
+      this.events.emit('leaderChange', { leaderId, leader: this.directory.get(leaderId), term });
+    }
+  }
+
+  // Membership and snapshots
+
+  #applyConfChange(entry: Entry): void {
+    let confState: ConfState | undefined;
+    try {
+      const change = decodeConfChange(entry.data);
+      confState = this.core.applyConfChange(change);
+      this.directory.apply(change, confState);
+    } catch (error) {
+      // It does not fit: every node finds the same, and nothing changes anywhere.
+      if (!isRaftCoreError(error)) throw error;
+    }
+    this.proposals.appliedOther(entry);
+    if (confState !== undefined) {
+      this.#updatePeers();
+      this.keeper.noteMembershipChange();
+      this.events.emit('membershipChange', { index: entry.index, members: this.directory.roles() });
+    }
+    this.membership.changeApplied(entry, confState);
+  }
+
+  #updatePeers(): void {
+    const known = new Map((this.options.initialPeers ?? []).map((peer) => [peer.id, peer]));
+    for (const member of this.directory.list()) {
+      if (member.address !== '' || !known.has(member.id)) known.set(member.id, member);
+    }
+    known.delete(this.options.id);
+    this.options.transport.setPeers([...known.values()]);
+  }
+
+  /** Content first, then the log's new place, then the state: a crash in between is put right by `recover`. */
+  async #install(snapshot: Snapshot, hardState: HardState | undefined): Promise<void> {
+    const stored = this.receiver.take(snapshot);
+    const { index, term, confState, members } = stored.meta;
+    await this.applyWorker.untilIdle();
+    await this.keeper.exclusive(async () => {
+      await this.options.snapshotStore.install(stored);
+      await this.options.logStore.reset(index, term, hardState ?? this.#hardState);
+      await this.options.stateMachine.restore(this.options.snapshotStore.load(stored));
+    });
+    if (!this.#running) return;
+    this.applyWorker.restored(index, term);
+    this.directory.replace(confState, members);
+    this.#updatePeers();
+    this.proposals.coveredBySnapshot(index);
+    this.membership.coveredBySnapshot(index);
+    this.events.emit('snapshotInstalled', { snapshot: stored });
+    this.events.emit('membershipChange', { index, members: this.directory.roles() });
+  }
+
+  #refusal(error: unknown, doing: string): RaftError {
+    if (!isRaftCoreError(error, 'proposalDropped')) return classify(error);
+    const status: BasicStatus = this.core.basicStatus();
+    switch (error.reason) {
+      case 'transferInProgress':
+        return new RaftError(
+          'transferInProgress',
+          `${doing}: leadership is being handed to node ${status.transferTarget}; ask there in a moment`,
+        );
+      case 'uncommittedSizeLimit':
+        return new RaftError(
+          'overloaded',
+          `${doing}: ${status.uncommittedBytes} bytes are not committed yet; try again after a pause`,
+        );
+      default:
+        return this.notLeader(doing);
+    }
+  }
+}
+
+function storageFailed(doing: string, error: unknown): RaftError {
+  return isRaftError(error)
+    ? error
+    : new RaftError('storageFailed', `${doing}: ${describeError(error)}`, error);
+}
+
+function classify(error: unknown): RaftError {
+  return isRaftError(error)
+    ? error
+    : new RaftError('invariantViolated', `running the core: ${describeError(error)}`, error);
+}

@@ -1,0 +1,203 @@
+/** What a {@link RaftNode} is made of, and its limits. */
+import type { RaftEventSink } from '../core/events.ts';
+import type { NodeId } from '../core/types.ts';
+import { RaftError } from './errors.ts';
+import type { Clock, LogStore, Member, SnapshotStore, StateMachine, Transport } from './interfaces.ts';
+import { checkMember } from './member-directory.ts';
+import { entropySeed, systemClock } from './system-clock.ts';
+
+const MIB = 1024 * 1024;
+
+/** How linearizable reads are confirmed (thesis 6.4). */
+export type ReadOnlyOption = 'safe' | 'leaseBased';
+
+export interface RaftNodeOptions<Result> {
+  /** This node's id, at least 1. Must never be used again after its stores were wiped: its votes would be forgotten. */
+  readonly id: NodeId;
+  readonly logStore: LogStore;
+  readonly snapshotStore: SnapshotStore;
+  /** With nothing applied yet: a snapshot and the log after it are replayed into it. */
+  readonly stateMachine: StateMachine<Result>;
+  readonly transport: Transport;
+  /** Default: real time. */
+  readonly clock?: Clock;
+  /** Decides election timeouts. Default: from the system's entropy. */
+  readonly randomSeed?: number;
+  /**
+   * The founding members, the same list on each of them. Used only where both stores are empty; a node that joins an
+   * existing group is started without it and added by `addLearner`.
+   */
+  readonly bootstrap?: { readonly members: readonly Member[]; readonly learners?: readonly NodeId[] };
+  /** Where peers may be reached before the log says so; a joining node needs the present leader among them. */
+  readonly initialPeers?: readonly Member[];
+
+  /** Milliseconds. Default 100. */
+  readonly tickIntervalMs?: number;
+  /** Ticks without a leader before an election, doubled at most by chance; more than `heartbeatTicks`. Default 10. */
+  readonly electionTicks?: number;
+  /** Ticks between a leader's heartbeats. Default 1. */
+  readonly heartbeatTicks?: number;
+  /**
+   * `safe` asks a quorum for every batch of reads. `leaseBased` lets a leader answer for as long as a quorum it heard
+   * from cannot have elected another one; it assumes that the members' clocks run at nearly the same rate. Default `safe`.
+   */
+  readonly readOnlyOption?: ReadOnlyOption;
+
+  /** Data of one proposal, in bytes. Default 16 MiB. */
+  readonly proposalMaxBytes?: number;
+  /** Data of all proposals of this node that have no outcome yet; more are refused with `overloaded`. Default 64 MiB. */
+  readonly pendingProposalsMaxBytes?: number;
+  /** Entries in one append message; a single larger entry still travels alone. Default 1 MiB. */
+  readonly messageMaxBytes?: number;
+  /** Append messages in flight to one follower. Default 256. */
+  readonly inflightMaxMessages?: number;
+  /** Bytes of append messages in flight to one follower. Default 16 MiB. */
+  readonly inflightMaxBytes?: number;
+  /** Received messages that wait for their turn; more are dropped, as a network would. Default 64 MiB. */
+  readonly inboxMaxBytes?: number;
+  /** Committed entries handed to the state machine at once, in bytes. Default 4 MiB. */
+  readonly applyMaxBytes?: number;
+  /** Entries applied before other work gets its turn. Default 2048. */
+  readonly applyMaxEntries?: number;
+
+  /** Entries applied since the last snapshot that cause the next. Default 100,000. */
+  readonly snapshotIntervalEntries?: number;
+  /** Bytes applied since the last snapshot that cause the next. Default 64 MiB. */
+  readonly snapshotIntervalBytes?: number;
+  /** Entries kept in the log behind the newest snapshot, so that slow followers need none. Default 10,000. */
+  readonly logRetentionEntries?: number;
+  /** Entries kept at most while a follower is loading a snapshot. Default ten times `logRetentionEntries`. */
+  readonly logRetentionMaxEntries?: number;
+  /** How long a follower may be silent about a snapshot before it is sent another. Milliseconds, default 30,000. */
+  readonly snapshotTimeoutMs?: number;
+
+  /** A learner at most so many entries behind may be promoted. Default 100. */
+  readonly promotionMaxLagEntries?: number;
+  /** A leader whose disk takes longer for one append hands leadership over. Milliseconds, default 10 ticks; 0 never. */
+  readonly diskStallMs?: number;
+  /** A proposal without an outcome after so long fails with `outcomeUnknown`. Milliseconds, default 30,000; 0 never. */
+  readonly proposalTimeoutMs?: number;
+  /** A read not confirmed after so long fails with `readTimeout`. Milliseconds, default 5,000. */
+  readonly readTimeoutMs?: number;
+  /** How long `stop` tries to hand leadership over. Milliseconds, default two election timeouts. */
+  readonly stopHandoverMs?: number;
+
+  /** Receives every decision of the core, for logs and tests. Costs an object for each, so none by default. */
+  readonly onCoreEvent?: RaftEventSink;
+}
+
+type Defaulted = Omit<RaftNodeOptions<never>, 'stateMachine' | 'bootstrap' | 'initialPeers' | 'onCoreEvent'>;
+
+/** The options with every default filled in. */
+export type ResolvedOptions<Result> = Required<Defaulted> &
+  Pick<RaftNodeOptions<Result>, 'stateMachine' | 'bootstrap' | 'initialPeers' | 'onCoreEvent'>;
+
+const MINIMA = {
+  id: 1,
+  tickIntervalMs: 1,
+  electionTicks: 2,
+  heartbeatTicks: 1,
+  proposalMaxBytes: 1,
+  pendingProposalsMaxBytes: 1,
+  messageMaxBytes: 1,
+  inflightMaxMessages: 1,
+  inflightMaxBytes: 1,
+  inboxMaxBytes: 1,
+  applyMaxBytes: 1,
+  applyMaxEntries: 1,
+  snapshotIntervalEntries: 1,
+  snapshotIntervalBytes: 1,
+  logRetentionEntries: 0,
+  logRetentionMaxEntries: 0,
+  snapshotTimeoutMs: 1,
+  promotionMaxLagEntries: 0,
+  diskStallMs: 0,
+  proposalTimeoutMs: 0,
+  readTimeoutMs: 1,
+  stopHandoverMs: 0,
+} as const satisfies Partial<Record<keyof Defaulted, number>>;
+
+/** Fills in defaults and checks ranges; fails with `invalidArgument`. */
+export function resolveOptions<Result>(options: RaftNodeOptions<Result>): ResolvedOptions<Result> {
+  const tickIntervalMs = options.tickIntervalMs ?? 100;
+  const electionTicks = options.electionTicks ?? 10;
+  const logRetentionEntries = options.logRetentionEntries ?? 10_000;
+  const messageMaxBytes = options.messageMaxBytes ?? MIB;
+  const resolved: ResolvedOptions<Result> = {
+    ...options,
+    clock: options.clock ?? systemClock,
+    randomSeed: options.randomSeed ?? entropySeed(),
+    tickIntervalMs,
+    electionTicks,
+    heartbeatTicks: options.heartbeatTicks ?? 1,
+    readOnlyOption: options.readOnlyOption ?? 'safe',
+    proposalMaxBytes: options.proposalMaxBytes ?? 16 * MIB,
+    pendingProposalsMaxBytes: options.pendingProposalsMaxBytes ?? 64 * MIB,
+    messageMaxBytes,
+    inflightMaxMessages: options.inflightMaxMessages ?? 256,
+    inflightMaxBytes: options.inflightMaxBytes ?? Math.max(16 * MIB, messageMaxBytes),
+    inboxMaxBytes: options.inboxMaxBytes ?? 64 * MIB,
+    applyMaxBytes: options.applyMaxBytes ?? 4 * MIB,
+    applyMaxEntries: options.applyMaxEntries ?? 2048,
+    snapshotIntervalEntries: options.snapshotIntervalEntries ?? 100_000,
+    snapshotIntervalBytes: options.snapshotIntervalBytes ?? 64 * MIB,
+    logRetentionEntries,
+    logRetentionMaxEntries: options.logRetentionMaxEntries ?? 10 * logRetentionEntries,
+    snapshotTimeoutMs: options.snapshotTimeoutMs ?? 30_000,
+    promotionMaxLagEntries: options.promotionMaxLagEntries ?? 100,
+    diskStallMs: options.diskStallMs ?? 10 * tickIntervalMs,
+    proposalTimeoutMs: options.proposalTimeoutMs ?? 30_000,
+    readTimeoutMs: options.readTimeoutMs ?? 5_000,
+    stopHandoverMs: options.stopHandoverMs ?? 2 * electionTicks * tickIntervalMs,
+  };
+  checkRanges(resolved);
+  return resolved;
+}
+
+function checkRanges<Result>(options: ResolvedOptions<Result>): void {
+  const numbers = Object.entries(MINIMA) as [keyof typeof MINIMA, number][];
+  for (const [name, minimum] of numbers) {
+    if (!(options[name] >= minimum)) {
+      throw new RaftError(
+        'invalidArgument',
+        `option ${name}: ${options[name]} is below the minimum of ${minimum}`,
+      );
+    }
+  }
+  if (!Number.isSafeInteger(options.id))
+    throw new RaftError('invalidArgument', 'option id: it must be a safe integer');
+  if (options.electionTicks <= options.heartbeatTicks) {
+    throw new RaftError('invalidArgument', 'option electionTicks: it must be more than heartbeatTicks');
+  }
+  if (options.inflightMaxBytes < options.messageMaxBytes) {
+    throw new RaftError('invalidArgument', 'option inflightMaxBytes: it must be at least messageMaxBytes');
+  }
+  if (options.logRetentionMaxEntries < options.logRetentionEntries) {
+    throw new RaftError(
+      'invalidArgument',
+      'option logRetentionMaxEntries: it must be at least logRetentionEntries',
+    );
+  }
+  if (options.bootstrap !== undefined) checkFounders(options.bootstrap);
+  for (const peer of options.initialPeers ?? []) checkMember(peer);
+}
+
+function checkFounders({
+  members,
+  learners = [],
+}: {
+  members: readonly Member[];
+  learners?: readonly NodeId[];
+}): void {
+  for (const member of members) checkMember(member);
+  const ids = new Set(members.map((member) => member.id));
+  if (ids.size !== members.length)
+    throw new RaftError('invalidArgument', 'option bootstrap: a member is listed twice');
+  for (const id of learners) {
+    if (!ids.has(id))
+      throw new RaftError('invalidArgument', `option bootstrap: learner ${id} is not among the members`);
+  }
+  if (new Set(learners).size >= ids.size) {
+    throw new RaftError('invalidArgument', 'option bootstrap: at least one founding member must be a voter');
+  }
+}
