@@ -39,12 +39,6 @@ function nonEmpty(option: string, value: string): string {
   return value;
 }
 
-/** `vcluster ml-training`, `node n0001` or `global`. */
-export function formatScope(scope: Scope): string {
-  if (scope === 'Global') return 'global';
-  return 'VCluster' in scope ? `vcluster ${scope.VCluster}` : `node ${scope.Node}`;
-}
-
 export interface AuthorFlags {
   readonly author?: string;
   readonly authorType?: PrincipalType;

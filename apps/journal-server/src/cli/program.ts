@@ -39,10 +39,10 @@ export async function run(args: readonly string[], streams: CliStreams, env: Env
 }
 
 /**
- * The program with its global options. The command called `wanted` is loaded whole; the others are only names for the
+ * The program with its global options. The command called `wanted`, or each for `all`, is loaded whole; the others are only names for the
  * help, so that asking for help costs nothing.
  */
-export async function createProgram(context: Context, wanted: string | 'all' | undefined): Promise<Command> {
+export async function createProgram(context: Context, wanted: string | undefined): Promise<Command> {
   const program = new Command('pact-journal')
     .description(
       'The configuration journal of an HPC cluster: commit declared state, replicate it, boot nodes from it.',
@@ -65,7 +65,7 @@ export async function createProgram(context: Context, wanted: string | 'all' | u
       writeErr: () => undefined,
     })
     .exitOverride()
-    .helpCommand(
+    .addHelpCommand(
       new Command('help')
         .argument('[command]')
         .summary('print help for a command')

@@ -4,9 +4,9 @@ import {
   type ConfigEntry,
   type DeltaItem,
   type DeltaKind,
+  formatScope,
   type StateDelta,
 } from '@pact-journal/journal-state';
-import { formatScope } from './options.ts';
 import type { Output } from './output.ts';
 import { printFields, shorten } from './tables.ts';
 

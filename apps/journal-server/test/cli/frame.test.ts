@@ -38,7 +38,7 @@ describe('help', () => {
     const result = await runCli(['--help']);
     expect(result.code).toBe(0);
     expect(result.stderr).toBe('');
-    for (const { name, summary } of COMMANDS)
+    for (const { name } of COMMANDS)
       expect(result.stdout).toMatch(new RegExp(`^  ${name}\\s+`, 'mu'));
     for (const text of ['--endpoint', '--token', '--json', '4 refused'])
       expect(result.stdout).toContain(text);

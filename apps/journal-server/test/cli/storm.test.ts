@@ -21,12 +21,23 @@ function frame(chunk: Chunk): Buffer {
 
 function overlayChunk(chunkIndex: number, change: Partial<stream.OverlayChunk> = {}): Chunk {
   const data = overlay.subarray(chunkIndex * 12, chunkIndex * 12 + 12);
-  const value = { version: 7, vclusterId: 'v', data, chunkIndex, totalChunks: 3, checksum: sha256(overlay), ...change };
+  const value = {
+    version: 7,
+    vclusterId: 'v',
+    data,
+    chunkIndex,
+    totalChunks: 3,
+    checksum: sha256(overlay),
+    ...change,
+  };
   return { $case: 'baseOverlay', value };
 }
 
 function nodeDelta(change: Partial<stream.NodeDelta> = {}): Chunk {
-  return { $case: 'nodeDelta', value: { nodeId: 'n1', version: 9, data: delta, checksum: sha256(delta), ...change } };
+  return {
+    $case: 'nodeDelta',
+    value: { nodeId: 'n1', version: 9, data: delta, checksum: sha256(delta), ...change },
+  };
 }
 
 function complete(change: Partial<stream.ConfigComplete> = {}): Chunk {
@@ -55,13 +66,31 @@ describe('verifying a boot', () => {
     ['no overlay', [nodeDelta(), complete()]],
     ['a missing piece', [overlayChunk(0), overlayChunk(2), nodeDelta(), complete()]],
     ['pieces out of order', [overlayChunk(1), overlayChunk(0), overlayChunk(2), nodeDelta(), complete()]],
-    ['a piece of another overlay', [overlayChunk(0), overlayChunk(1, { checksum: 'sha256:0' }), overlayChunk(2), nodeDelta(), complete()]],
-    ['a changed piece', [overlayChunk(0), overlayChunk(1, { data: Buffer.from('twelve bytes') }), overlayChunk(2), nodeDelta(), complete()]],
+    [
+      'a piece of another overlay',
+      [overlayChunk(0), overlayChunk(1, { checksum: 'sha256:0' }), overlayChunk(2), nodeDelta(), complete()],
+    ],
+    [
+      'a changed piece',
+      [
+        overlayChunk(0),
+        overlayChunk(1, { data: Buffer.from('twelve bytes') }),
+        overlayChunk(2),
+        nodeDelta(),
+        complete(),
+      ],
+    ],
     ['another version than completed', [...whole.slice(0, 4), complete({ baseVersion: 8 })]],
     ['no delta', [...whole.slice(0, 3), complete()]],
-    ['a changed delta', [...whole.slice(0, 3), nodeDelta({ data: Buffer.from('{"kernel":{}}') }), complete()]],
+    [
+      'a changed delta',
+      [...whole.slice(0, 3), nodeDelta({ data: Buffer.from('{"kernel":{}}') }), complete()],
+    ],
     ["another node's delta", [...whole.slice(0, 3), nodeDelta({ nodeId: 'n2' }), complete()]],
-    ['an overlay after the delta', [overlayChunk(0), overlayChunk(1), nodeDelta(), overlayChunk(2), complete()]],
+    [
+      'an overlay after the delta',
+      [overlayChunk(0), overlayChunk(1), nodeDelta(), overlayChunk(2), complete()],
+    ],
     ['no completion', whole.slice(0, 4)],
     ['more after the completion', [...whole, nodeDelta()]],
   ])('%s is corrupt', (_what, chunks) => {
@@ -105,11 +134,20 @@ describe('the report', () => {
       max_ms: 100,
       failures: { NOT_FOUND: 1, UNAVAILABLE: 2 },
     });
-    expect([...statistics.examples]).toEqual([['UNAVAILABLE', 'connection refused'], ['NOT_FOUND', 'who?']]);
+    expect([...statistics.examples]).toEqual([
+      ['UNAVAILABLE', 'connection refused'],
+      ['NOT_FOUND', 'who?'],
+    ]);
   });
 
   test('of nothing is zero, not a division by it', () => {
-    expect(new StormStatistics().report(0)).toMatchObject({ nodes: 0, boots_per_s: 0, mb_per_s: 0, p50_ms: 0, max_ms: 0 });
+    expect(new StormStatistics().report(0)).toMatchObject({
+      nodes: 0,
+      boots_per_s: 0,
+      mb_per_s: 0,
+      p50_ms: 0,
+      max_ms: 0,
+    });
   });
 
   test('percentiles of one value are that value', () => {

@@ -16,8 +16,7 @@ const MAX_BODY_BYTES = 24 * 1024 * 1024;
 
 /** How a call ended: a gRPC status by name, and its body where that is OK. */
 export type BootAnswer =
-  | { readonly code: 'OK'; readonly body: Buffer }
-  | { readonly code: string; readonly message: string };
+  { readonly code: 'OK'; readonly body: Buffer } | { readonly code: string; readonly message: string };
 
 export class StormConnection {
   readonly #authority: string;
@@ -79,7 +78,9 @@ export class StormConnection {
   #connected(): ClientHttp2Session {
     const known = this.#session;
     if (known !== undefined && !known.closed && !known.destroyed) return known;
-    const session = connect(this.#authority, { settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } });
+    const session = connect(this.#authority, {
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+    });
     session.once('connect', () => {
       session.setLocalWindowSize(WINDOW_BYTES);
     });
@@ -92,7 +93,8 @@ export class StormConnection {
 
 function toAnswer(grpcStatus: unknown, message: unknown, body: readonly Buffer[]): BootAnswer {
   const code = Number(grpcStatus);
-  if (code === 0) return { code: 'OK', body: body.length === 1 ? (body[0] ?? Buffer.alloc(0)) : Buffer.concat(body) };
+  if (code === 0)
+    return { code: 'OK', body: body.length === 1 ? (body[0] ?? Buffer.alloc(0)) : Buffer.concat(body) };
   return { code: status[code] ?? 'UNKNOWN', message: decodeMessage(message) };
 }
 

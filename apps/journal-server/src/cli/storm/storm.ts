@@ -48,7 +48,10 @@ export async function runStorm(options: StormOptions): Promise<StormOutcome> {
   };
 
   const workers = Array.from({ length: Math.min(options.concurrency, options.nodes) }, async (_, worker) => {
-    const connection = new StormConnection(options.endpoints[worker % options.endpoints.length] ?? '', options.token);
+    const connection = new StormConnection(
+      options.endpoints[worker % options.endpoints.length] ?? '',
+      options.token,
+    );
     while (next < options.nodes) {
       const node = next;
       next += 1;

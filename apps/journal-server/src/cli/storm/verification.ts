@@ -40,11 +40,15 @@ export class PayloadVerifier {
       else if (chunk?.$case === 'complete' && delta !== undefined) complete = chunk.value;
       else throw new CorruptPayload(`a ${chunk?.$case ?? 'message of no kind'} is out of order`);
     }
-    if (delta === undefined || complete === undefined) throw new CorruptPayload('the stream ended without a completion');
-    if (delta.nodeId !== nodeId) throw new CorruptPayload(`the delta is that of ${delta.nodeId}, not of ${nodeId}`);
+    if (delta === undefined || complete === undefined)
+      throw new CorruptPayload('the stream ended without a completion');
+    if (delta.nodeId !== nodeId)
+      throw new CorruptPayload(`the delta is that of ${delta.nodeId}, not of ${nodeId}`);
     if (delta.data.length > 0) {
       verifyChecksum('node delta', delta.data, delta.checksum);
-      JSON.parse(Buffer.from(delta.data.buffer, delta.data.byteOffset, delta.data.byteLength).toString('utf8'));
+      JSON.parse(
+        Buffer.from(delta.data.buffer, delta.data.byteOffset, delta.data.byteLength).toString('utf8'),
+      );
     }
     const overlayBytes = this.#verifyOverlay(chunks, complete.baseVersion);
     return {
@@ -58,7 +62,9 @@ export class PayloadVerifier {
     const [first] = chunks;
     if (first === undefined) throw new CorruptPayload('no overlay came, and none was known');
     if (chunks.length !== first.totalChunks) {
-      throw new CorruptPayload(`${String(chunks.length)} overlay chunks came of ${String(first.totalChunks)}`);
+      throw new CorruptPayload(
+        `${String(chunks.length)} overlay chunks came of ${String(first.totalChunks)}`,
+      );
     }
     chunks.forEach((chunk, at) => {
       if (chunk.chunkIndex !== at || chunk.version !== baseVersion || chunk.checksum !== first.checksum) {
@@ -71,7 +77,9 @@ export class PayloadVerifier {
       try {
         this.#decode(data);
       } catch (error) {
-        throw new CorruptPayload(`the overlay cannot be decoded: ${error instanceof Error ? error.message : String(error)}`);
+        throw new CorruptPayload(
+          `the overlay cannot be decoded: ${error instanceof Error ? error.message : String(error)}`,
+        );
       }
       this.#decoded.add(first.checksum);
     }
@@ -81,12 +89,14 @@ export class PayloadVerifier {
 
 function verifyChecksum(what: string, data: Uint8Array, checksum: string): void {
   const actual = `sha256:${createHash('sha256').update(data).digest('hex')}`;
-  if (actual !== checksum) throw new CorruptPayload(`the ${what} has checksum ${actual}, announced was ${checksum}`);
+  if (actual !== checksum)
+    throw new CorruptPayload(`the ${what} has checksum ${actual}, announced was ${checksum}`);
 }
 
 function* messagesOf(body: Buffer): Generator<Buffer> {
-  for (let at = 0; at < body.length; ) {
-    if (body.length < at + PREFIX_BYTES || body[at] !== 0) throw new CorruptPayload('a message is compressed or cut off');
+  for (let at = 0; at < body.length;) {
+    if (body.length < at + PREFIX_BYTES || body[at] !== 0)
+      throw new CorruptPayload('a message is compressed or cut off');
     const end = at + PREFIX_BYTES + body.readUInt32BE(at + 1);
     if (body.length < end) throw new CorruptPayload('a message is cut off');
     yield body.subarray(at + PREFIX_BYTES, end);
