@@ -30,9 +30,12 @@ export function requireNode() {
   }
 }
 
-/** The pinned Node, which npm's `node` package brings. */
+/**
+ * The pinned Node, which npm's `node` package brings: the binary itself, because the shell script of the same name in
+ * node_modules/.bin would stand between a signal and its process.
+ */
 export function pinnedNode() {
-  return join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
+  return join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 }
 
 /** Environment in which children find the pinned Node and the workspace's tools first. */
