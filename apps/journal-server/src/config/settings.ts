@@ -73,7 +73,7 @@ export const settings = {
   },
   cluster: {
     id: setting(
-      text('ID'),
+      text('ID', 128),
       'cluster-id',
       'pact',
       'name of the Raft group; nodes and data directories of another one are refused',
@@ -212,10 +212,9 @@ export const settings = {
     rebuildDelay: setting(
       duration(0, 60_000),
       'overlay-rebuild-delay',
-      20,
+      5,
       'commits this close together cost one rebuild a virtual cluster',
     ),
-    compressionLevel: setting(integer(1, 19), 'overlay-compression-level', 3, 'zstd level of boot overlays'),
   },
   auth: {
     idpUrl: setting(optionalText('URL'), 'auth-idp-url', '', 'OpenID provider that /auth/discovery names'),

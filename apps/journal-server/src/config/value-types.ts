@@ -28,9 +28,11 @@ function fromString<T>(expected: string, parse: (text: string) => T | undefined)
 }
 
 /** Non-empty text on one line. */
-export function text(placeholder = 'TEXT'): ValueType<string> {
-  const expected = 'a non-empty line of text';
-  const schema = fromString(expected, (value) => (/^[^\n\r\0]+$/.test(value) ? value : undefined));
+export function text(placeholder = 'TEXT', lengthMax = 4_096): ValueType<string> {
+  const expected = `a line of 1 to ${String(lengthMax)} characters`;
+  const schema = fromString(expected, (value) =>
+    value.length <= lengthMax && /^[^\n\r\0]+$/.test(value) ? value : undefined,
+  );
   return { schema, fromText: asIs, format: same, placeholder, list: false };
 }
 

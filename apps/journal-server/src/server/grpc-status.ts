@@ -1,7 +1,7 @@
 /** Which gRPC status a failure is (https://grpc.io/docs/guides/status-codes/), and what its trailers say. */
 import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
 import { isWireError, OUTCOME_KEY, VALIDATION_CODE_KEY } from '@pact-journal/journal-proto';
-import type { CommandResult } from '@pact-journal/journal-state';
+import { isJournalStateError, type CommandResult } from '@pact-journal/journal-state';
 import { isOverlayError, type OverlayErrorCode } from '@pact-journal/overlay-builder';
 import { isNotLeaderError, isRaftError, type RaftErrorCode } from '@pact-journal/raft-core';
 
@@ -47,6 +47,7 @@ const raftStatus: Readonly<Record<RaftErrorCode, status>> = {
   stopped: status.UNAVAILABLE,
   storageFailed: status.UNAVAILABLE,
   stateMachineFailed: status.UNAVAILABLE,
+  transportFailed: status.UNAVAILABLE,
   damaged: status.UNAVAILABLE,
   invariantViolated: status.UNAVAILABLE,
 };
@@ -65,6 +66,10 @@ export function statusOf(error: unknown): Status | undefined {
     return { code: status.INVALID_ARGUMENT, details: error.message, metadata: new Metadata() };
   if (isOverlayError(error))
     return { code: overlayStatus[error.code], details: error.message, metadata: new Metadata() };
+  if (isJournalStateError(error)) {
+    const code = error.code === 'unknownSequence' ? status.NOT_FOUND : status.INVALID_ARGUMENT;
+    return { code, details: error.message, metadata: new Metadata() };
+  }
   if (!isRaftError(error)) return undefined;
   const metadata = new Metadata();
   if (error.outcome === 'unknown') metadata.set(OUTCOME_KEY, 'unknown');

@@ -17,7 +17,8 @@ export interface MetricSources {
 }
 
 export interface BootCounts {
-  readonly bootStreams: number;
+  readonly bootsActive: number;
+  readonly bootsRefused: number;
   readonly subscribers: number;
 }
 
@@ -259,7 +260,7 @@ function registerJournalMetrics(
     'Virtual clusters whose stored overlay is missing or older than their configuration.',
     () => overlays().stale,
   );
-  watched(registry, 'pact_journal_boot_streams_active', 'Boots being streamed.', () => boots().bootStreams);
+  watched(registry, 'pact_journal_boot_streams_active', 'Boots being streamed.', () => boots().bootsActive);
   watched(registry, 'pact_journal_subscribers_active', 'Live subscriptions.', () => boots().subscribers);
   watched(
     registry,

@@ -35,17 +35,22 @@ export class JournalWriter {
     this.#now = now;
   }
 
-  /**
-   * Resolves once the command is durable on a quorum and applied here. Rejects with a `CallError` where the state
-   * machine refused it, and with raft-core's errors where it was not committed or nobody knows.
-   */
-  async submit(command: JournalCommand, requestId: string | undefined): Promise<Receipt> {
+  /** The same as `submit`, with the state machine's refusals as results. */
+  propose(command: JournalCommand, requestId: string | undefined): ReturnType<Proposer['propose']> {
     const envelope: CommandEnvelope = {
       time: this.#now(),
       ...(requestId === undefined ? {} : { request_id: requestId }),
       command,
     };
-    const { index, term, result } = await this.#proposer.propose(this.#encode(envelope));
+    return this.#proposer.propose(this.#encode(envelope));
+  }
+
+  /**
+   * Resolves once the command is durable on a quorum and applied here. Rejects with a `CallError` where the state
+   * machine refused it, and with raft-core's errors where it was not committed or nobody knows.
+   */
+  async submit(command: JournalCommand, requestId: string | undefined): Promise<Receipt> {
+    const { index, term, result } = await this.propose(command, requestId);
     if (result.type === 'ValidationError') throw validationError(result);
     return { sequence: result.type === 'EntryAppended' ? result.sequence : undefined, index, term };
   }

@@ -10,7 +10,7 @@ import {
 import type { JournalCommand } from '@pact-journal/journal-state';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { LeaderForwarder } from '../forwarder.ts';
-import { statusOf, type Status } from '../grpc-status.ts';
+import { CallError, statusOf, type Status } from '../grpc-status.ts';
 import type { CallObserver } from '../rpc.ts';
 import { ForwardedAppends } from './append-forward.ts';
 import { invalid, type ServiceContext } from './context.ts';
@@ -30,16 +30,29 @@ export interface AppendServiceOptions {
 
 type AppendCall = ServerDuplexStream<journal.AppendStreamRequest, journal.AppendStreamResponse>;
 
-export function appendService(
-  context: ServiceContext,
-  options: AppendServiceOptions,
-): journal.JournalAppendServiceServer {
-  const handler: handleBidiStreamingCall<journal.AppendStreamRequest, journal.AppendStreamResponse> = (
-    call,
-  ) => {
-    new AppendSession(call, context, options).start();
-  };
-  return { appendStream: handler };
+/** The service, and the streams that are open on it. */
+export class AppendService {
+  readonly handlers: journal.JournalAppendServiceServer;
+  readonly #sessions = new Set<AppendSession>();
+  #draining = false;
+
+  constructor(context: ServiceContext, options: AppendServiceOptions) {
+    const handler: handleBidiStreamingCall<journal.AppendStreamRequest, journal.AppendStreamResponse> = (
+      call,
+    ) => {
+      const session = new AppendSession(call, context, options, () => this.#sessions.delete(session));
+      this.#sessions.add(session);
+      session.start();
+      if (this.#draining) session.drain();
+    };
+    this.handlers = { appendStream: handler };
+  }
+
+  /** Ends all streams, each after the outcomes of what it has in flight; clients go on at another member. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await Promise.all([...this.#sessions].map((session) => session.drain()));
+  }
 }
 
 /** One client's stream. Outcomes that are known in the same turn of the event loop travel in one message. */
@@ -55,9 +68,17 @@ class AppendSession {
   #paused = false;
   #ended = false;
   #closed = false;
+  #draining = false;
+  readonly #whenClosed: (() => void)[];
 
-  constructor(call: AppendCall, context: ServiceContext, options: AppendServiceOptions) {
+  constructor(
+    call: AppendCall,
+    context: ServiceContext,
+    options: AppendServiceOptions,
+    whenClosed: () => void,
+  ) {
     this.#call = call;
+    this.#whenClosed = [whenClosed];
     this.#context = context;
     this.#options = options;
     this.#forwarded = new ForwardedAppends(options.forwarder, call.metadata, (outcomes) => {
@@ -82,8 +103,20 @@ class AppendSession {
     });
   }
 
+  /** Takes nothing more, and ends the stream as unavailable once everything in flight is decided. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    const closed = new Promise<void>((resolve) => {
+      if (this.#closed) resolve();
+      else this.#whenClosed.push(resolve);
+    });
+    this.#finishIfDone();
+    return closed;
+  }
+
   #receive(message: journal.AppendStreamRequest): void {
-    if (this.#closed) return;
+    // What comes in after the drain began is unanswered when the stream ends: its sender repeats it elsewhere.
+    if (this.#closed || this.#draining) return;
     if (message.items.length > ITEMS_PER_MESSAGE_MAX) {
       const count = `${String(message.items.length)} items in one message`;
       this.#fail(invalid(`items: ${count}; at most ${String(ITEMS_PER_MESSAGE_MAX)} are allowed`));
@@ -151,7 +184,12 @@ class AppendSession {
   }
 
   #finishIfDone(): void {
-    if (this.#closed || !this.#ended || this.#inFlight > 0 || this.#outcomes.length > 0) return;
+    if (this.#closed || this.#inFlight > 0 || this.#outcomes.length > 0) return;
+    if (this.#draining) {
+      this.#fail(new CallError(status.UNAVAILABLE, 'this node is stopping; go on at another one'));
+      return;
+    }
+    if (!this.#ended) return;
     this.#close(status.OK);
     this.#call.end();
   }
@@ -166,6 +204,7 @@ class AppendSession {
     if (this.#closed) return;
     this.#closed = true;
     this.#forwarded.close();
+    for (const listener of this.#whenClosed.splice(0)) listener();
     this.#options.observer(appendStream.path, code, performance.now() - this.#startedMs);
   }
 }

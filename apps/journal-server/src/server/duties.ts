@@ -1,0 +1,59 @@
+/** What only the leader does, begun and ended with its leadership. */
+import type { StateChanges } from '@pact-journal/journal-state';
+import type { OverlayRebuilder } from '@pact-journal/overlay-builder';
+import type { Expirer } from './expirer.ts';
+import type { Logger } from './log.ts';
+
+export interface LeaderDutiesOptions {
+  readonly rebuilder: OverlayRebuilder;
+  readonly expirer: Expirer;
+  /** Has the group remember where its members are now. */
+  readonly persistAddresses: () => Promise<void>;
+  /** Resolves once everything that earlier leaders committed is applied here; rejects where this node leads no more. */
+  readonly caughtUp: () => Promise<unknown>;
+  readonly log: Logger;
+}
+
+export class LeaderDuties {
+  readonly #options: LeaderDutiesOptions;
+  /** Counts leaderships, so that one that began late does not outlive its end. */
+  #leadership = 0;
+  #leading = false;
+
+  constructor(options: LeaderDutiesOptions) {
+    this.#options = options;
+  }
+
+  begin(): void {
+    this.#leading = true;
+    void this.#begin(++this.#leadership);
+  }
+
+  end(): void {
+    this.#leading = false;
+    this.#options.rebuilder.stop();
+    this.#options.expirer.stop();
+  }
+
+  /** To be told of every applied command. */
+  changed(changes: readonly StateChanges[]): void {
+    const { rebuilder } = this.#options;
+    for (const { staleOverlays } of changes) {
+      if (staleOverlays === 'all') rebuilder.notify('Global');
+      else for (const VCluster of staleOverlays) rebuilder.notify({ VCluster });
+    }
+  }
+
+  async #begin(leadership: number): Promise<void> {
+    const { rebuilder, expirer, caughtUp, persistAddresses, log } = this.#options;
+    try {
+      await caughtUp();
+      if (!this.#leading || leadership !== this.#leadership) return;
+      rebuilder.start();
+      expirer.start();
+      await persistAddresses();
+    } catch (error) {
+      log.debug({ err: error }, 'leadership ended before its duties had begun');
+    }
+  }
+}

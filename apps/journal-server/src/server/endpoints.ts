@@ -1,0 +1,82 @@
+/** What the HTTP endpoint answers. */
+import type { ServerConfig } from '../config/index.ts';
+import { unreadiness, type ClusterFacts } from './facts.ts';
+import { json, type HttpRoute } from './http.ts';
+
+export interface EndpointSources {
+  readonly facts: () => ClusterFacts;
+  readonly config: ServerConfig;
+  readonly version: string;
+  readonly stopping: () => boolean;
+  /** What stopped consensus or storage for good; undefined while they work. */
+  readonly fatal: () => string | undefined;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** `/health`, `/ready`, `/metrics`, `/discovery` and `/auth/discovery`. */
+export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, HttpRoute> {
+  const { facts, config, version } = sources;
+  const summary = (): object => {
+    const { nodeId, clusterId, role, leaderId, term, commitIndex, appliedIndex } = facts();
+    return {
+      node_id: nodeId,
+      cluster_id: clusterId,
+      role,
+      leader_id: leaderId,
+      term,
+      commit_index: commitIndex,
+      applied_index: appliedIndex,
+      version,
+    };
+  };
+  return new Map<string, HttpRoute>([
+    [
+      '/health',
+      () => {
+        const fatal = sources.fatal();
+        return fatal === undefined
+          ? json(200, { status: 'ok', ...summary() })
+          : json(503, { status: 'failed', reason: fatal, ...summary() });
+      },
+    ],
+    [
+      '/ready',
+      () => {
+        const fatal = sources.fatal();
+        const reasons = [
+          ...unreadiness(facts(), sources.stopping()),
+          ...(fatal === undefined ? [] : [fatal]),
+        ];
+        return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons, ...summary() });
+      },
+    ],
+    [
+      '/metrics',
+      async () => {
+        const { contentType, body } = await sources.metrics();
+        return { status: 200, contentType, body };
+      },
+    ],
+    [
+      '/discovery',
+      () => {
+        const { clusterId, leaderId, term, members } = facts();
+        return json(200, {
+          cluster_id: clusterId,
+          leader_id: leaderId,
+          term,
+          members: members.map(({ id, role, grpc, raft, metrics }) => ({ id, role, grpc, raft, metrics })),
+        });
+      },
+    ],
+    [
+      '/auth/discovery',
+      () =>
+        json(200, {
+          idp_url: config.auth.idpUrl,
+          client_id: config.auth.clientId,
+          scopes: config.auth.scopes,
+        }),
+    ],
+  ]);
+}

@@ -1,0 +1,188 @@
+/** This node's part in the Raft group: storage, network and state machine under one RaftNode. */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CommandResult } from '@pact-journal/journal-state';
+import { NotLeaderError, RaftNode, toNodeId, type Member, type Transport } from '@pact-journal/raft-core';
+import { GrpcTransport, type TransportEvent } from '@pact-journal/raft-grpc';
+import { openWalStorage } from '@pact-journal/wal-storage';
+import { formatAddress, type ServerConfig } from '../config/index.ts';
+import type { ClusterFacts } from './facts.ts';
+import type { JournalMachine } from './journal-machine.ts';
+import { askForMembers, askToJoin } from './joining.ts';
+import type { Logger } from './log.ts';
+import { founders, raftMember, readdress, selfMember } from './members.ts';
+import { factsOf } from './raft-facts.ts';
+import { readdressed, type Readdress } from './readdressed-transport.ts';
+import type { NewMember, SnapshotFacts } from './services/cluster-service.ts';
+
+export interface RaftGroupOptions {
+  readonly config: ServerConfig;
+  readonly machine: JournalMachine;
+  readonly log: Logger;
+  readonly version: string;
+  /** Aborted when the server stops: joining is given up. */
+  readonly signal: AbortSignal;
+}
+
+export class RaftGroup {
+  readonly node: RaftNode<CommandResult>;
+  readonly #config: ServerConfig;
+  readonly #readdress: Readdress;
+  readonly #self: Member;
+  readonly #joiner: Parameters<typeof askToJoin>[0];
+
+  private constructor(node: RaftNode<CommandResult>, options: RaftGroupOptions) {
+    const { config, version, log, signal } = options;
+    this.node = node;
+    this.#config = config;
+    this.#readdress = readdress(config);
+    this.#self = selfMember(config, version);
+    this.#joiner = { addresses: config.cluster.join, log, signal };
+  }
+
+  /** Recovers what the data directory holds and starts taking part. */
+  static async start(options: RaftGroupOptions): Promise<RaftGroup> {
+    const { config, machine, log, version, signal } = options;
+    const { dataDir, id } = config.node;
+    const isNew = !(await exists(join(dataDir, 'raft')));
+    const storage = openWalStorage({
+      dataDir,
+      clusterId: config.cluster.id,
+      nodeId: id,
+      entriesPerFile: config.storage.entriesPerFile,
+      // Commands are canonical JSON on one line.
+      payload: 'json',
+      onWarning: ({ message, ...where }) => {
+        log.warn(where, message);
+      },
+    });
+    const joining = isNew && config.cluster.join.length > 0;
+    const initialPeers = joining
+      ? await askForMembers({ addresses: config.cluster.join, log, signal })
+      : undefined;
+    const bootstrap = founders(config, version);
+    const { heartbeatInterval, electionTimeout, maxPendingSize } = config.raft;
+    const node = await RaftNode.start<CommandResult>({
+      id: toNodeId(id),
+      logStore: storage.log,
+      snapshotStore: storage.snapshots,
+      stateMachine: machine,
+      transport: transportFor(config, log),
+      ...(bootstrap === undefined ? {} : { bootstrap }),
+      ...(initialPeers === undefined ? {} : { initialPeers }),
+      tickIntervalMs: heartbeatInterval,
+      heartbeatTicks: 1,
+      electionTicks: Math.round(electionTimeout / heartbeatInterval),
+      pendingProposalsMaxBytes: maxPendingSize,
+      snapshotIntervalEntries: config.storage.snapshotIntervalEntries,
+      snapshotIntervalBytes: config.storage.snapshotIntervalSize,
+      logRetentionEntries: config.storage.retainedEntries,
+    });
+    return new RaftGroup(node, options);
+  }
+
+  facts(): ClusterFacts {
+    return factsOf(this.node.status(), this.#config.cluster.id, this.#readdress);
+  }
+
+  /** Undefined while this node leads. */
+  whoLeads(): NotLeaderError | undefined {
+    const { role, leaderId, leader } = this.node.status();
+    return role === 'leader' ? undefined : new NotLeaderError(leaderId, leader, 'appending');
+  }
+
+  /** Has this node added to the group that it was told to join, unless it is a member. */
+  async joinIfNew(): Promise<void> {
+    const isMember = this.node.status().members.some(({ id }) => id === this.#self.id);
+    if (this.#config.cluster.join.length > 0 && !isMember) await askToJoin(this.#joiner, this.#self);
+  }
+
+  /** Whether this node alone has a vote, so that it needs nobody to lead. */
+  isSoleVoter(): boolean {
+    const { confState, id } = this.node.status();
+    return confState.voters.length === 1 && confState.voters[0] === id;
+  }
+
+  async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
+    await this.node.addLearner(raftMember(id, raft, grpc, metrics, ''), { promoteWhenCaughtUp });
+  }
+
+  async promote(id: number): Promise<void> {
+    await this.node.promote(toNodeId(id));
+  }
+
+  async remove(id: number): Promise<void> {
+    await this.node.remove(toNodeId(id));
+  }
+
+  /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
+  async replace(oldId: number, newId: number): Promise<void> {
+    await this.node.changeMembership([
+      { type: 'promote', id: toNodeId(newId) },
+      { type: 'remove', id: toNodeId(oldId) },
+    ]);
+  }
+
+  async transferLeadership(to: number | undefined): Promise<void> {
+    await this.node.transferLeadership(to === undefined ? undefined : toNodeId(to));
+  }
+
+  async snapshot(): Promise<SnapshotFacts> {
+    const { meta, manifest, chunks } = await this.node.snapshot();
+    const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, manifest.sizeBytes);
+    return { index: meta.index, term: meta.term, sizeBytes, writtenBytes: sizeBytes };
+  }
+
+  /** On the leader: has the group remember the configured addresses where they differ. */
+  async persistAddresses(): Promise<void> {
+    const changed = this.node.status().members.flatMap((member): readonly Member[] => {
+      const { id, address, attributes } =
+        member.id === this.#self.id
+          ? { ...this.#readdress(member), ...this.#selfAddresses(member) }
+          : this.#readdress(member);
+      const same =
+        address === member.address &&
+        attributes['grpc'] === member.attributes['grpc'] &&
+        attributes['metrics'] === member.attributes['metrics'];
+      return same ? [] : [{ id, address, attributes: withoutReserved(attributes) }];
+    });
+    for (const member of changed) await this.node.updateMember(member);
+  }
+
+  #selfAddresses(member: Member): Pick<Member, 'address' | 'attributes'> {
+    return { address: this.#self.address, attributes: { ...member.attributes, ...this.#self.attributes } };
+  }
+}
+
+function withoutReserved(attributes: Member['attributes']): Member['attributes'] {
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => !name.startsWith('raft-core:')));
+}
+
+function transportFor(config: ServerConfig, log: Logger): Transport {
+  const { listen, advertise } = config;
+  const transport = new GrpcTransport({
+    id: toNodeId(config.node.id),
+    clusterId: config.cluster.id,
+    listen: formatAddress(listen.raft),
+    advertise: formatAddress(advertise.raft ?? listen.raft),
+    onEvent: (event) => {
+      logTransport(log, event);
+    },
+  });
+  return config.cluster.readdress ? readdressed(transport, readdress(config)) : transport;
+}
+
+function logTransport(log: Logger, event: TransportEvent): void {
+  const { type, ...details } = event;
+  if (type === 'connected') log.info(details, 'connected to a peer');
+  else if (type === 'disconnected') log.debug(details, 'no connection to a peer');
+  else if (type === 'callerRefused') log.warn(details, 'refused a connection to the Raft port');
+  else log.warn(details, 'refused a message of a peer');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,111 @@
+/** What an entry would change, without appending it. */
+import {
+  changesConfiguration,
+  DELTA_KINDS,
+  deltaSize,
+  diffConfigs,
+  emptyDelta,
+  isJournalStateError,
+  parseNewEntry,
+  type DeltaKind,
+  type EffectiveConfig,
+  type EffectiveItem,
+  type EntrySeq,
+  type JournalState,
+  type NewConfigEntry,
+  type Scope,
+  type StateDelta,
+} from '@pact-journal/journal-state';
+
+export interface Preview {
+  /** How the scope's configuration would change. */
+  readonly delta: StateDelta;
+  /** Nodes on which that would show: those that declare all of the changed keys themselves are not among them. */
+  readonly affectedNodes: number;
+  /** Virtual clusters whose overlays would be rebuilt. */
+  readonly affectedVclusters: number;
+  /** Why it would be refused; empty where nothing is known to be wrong with it. */
+  readonly refusal: string;
+}
+
+export function previewEntry(state: JournalState, entry: NewConfigEntry): Preview {
+  const refusal = refusalOf(state, entry);
+  const delta =
+    refusal === '' && changesConfiguration(entry.entry_type) ? changeBy(state, entry) : emptyDelta();
+  const changes = deltaSize(delta) > 0;
+  return {
+    delta,
+    affectedNodes: changes ? affectedNodes(state, entry.scope, delta) : 0,
+    affectedVclusters: changes ? affectedVClusters(state, entry.scope) : 0,
+    refusal,
+  };
+}
+
+function refusalOf(state: JournalState, entry: NewConfigEntry): string {
+  try {
+    parseNewEntry(entry, 'entry');
+  } catch (error) {
+    if (isJournalStateError(error)) return error.message;
+    throw error;
+  }
+  if (entry.parent === null || entry.parent < state.entryCount) return '';
+  return `entry.parent: ${String(entry.parent)} does not exist; the journal has ${String(state.entryCount)} entries`;
+}
+
+function changeBy(state: JournalState, entry: NewConfigEntry): StateDelta {
+  const before = state.effectiveConfig(entry.scope);
+  if (entry.entry_type === 'Rollback') {
+    return entry.parent === null
+      ? emptyDelta()
+      : diffConfigs(before, state.effectiveConfigAt(entry.scope, entry.parent));
+  }
+  return entry.state_delta === null
+    ? emptyDelta()
+    : diffConfigs(before, withDelta(before, entry.state_delta, state.entryCount as EntrySeq));
+}
+
+function withDelta(config: EffectiveConfig, delta: StateDelta, set_by: EntrySeq): EffectiveConfig {
+  const merged = (kind: DeltaKind): ReadonlyMap<string, EffectiveItem> => {
+    const items = new Map(config[kind]);
+    for (const { action, key, value, spec } of delta[kind]) {
+      if (action === 'Remove') items.delete(key);
+      else items.set(key, { value, set_by, ...(spec === undefined ? {} : { spec }) });
+    }
+    return items;
+  };
+  return {
+    mounts: merged('mounts'),
+    files: merged('files'),
+    network: merged('network'),
+    services: merged('services'),
+    kernel: merged('kernel'),
+    packages: merged('packages'),
+    gpu: merged('gpu'),
+  };
+}
+
+function affectedNodes(state: JournalState, scope: Scope, delta: StateDelta): number {
+  if (scope !== 'Global' && 'Node' in scope) return 1;
+  const vclusterId = scope === 'Global' ? undefined : scope.VCluster;
+  let count = vclusterId === undefined ? state.nodeCount : countOf(state.nodesOf(vclusterId));
+  for (const node of state.deviatingNodes(vclusterId)) if (covers(node.delta, delta)) count -= 1;
+  return count;
+}
+
+function covers(own: StateDelta, changed: StateDelta): boolean {
+  return DELTA_KINDS.every((kind) => {
+    const keys = new Set(own[kind].map((item) => item.key));
+    return changed[kind].every((item) => keys.has(item.key));
+  });
+}
+
+function affectedVClusters(state: JournalState, scope: Scope): number {
+  if (scope === 'Global') return countOf(state.vclusters());
+  return 'VCluster' in scope ? 1 : 0;
+}
+
+function countOf(items: Iterable<unknown>): number {
+  let count = 0;
+  for (const item of items) if (item !== undefined) count += 1;
+  return count;
+}
