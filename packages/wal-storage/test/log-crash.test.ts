@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { WalLogStore } from '../src/index.ts';
 import { FaultyFileSystem, exploreCrashes } from '../src/testing/index.ts';
-import { ModelledLog, checkLog } from './log-model.ts';
+import { ModelledLog, checkDurableOnceSeen, checkLog } from './log-model.ts';
 
 function openLog(fileSystem: FaultyFileSystem, entriesPerFile: number): WalLogStore {
   return new WalLogStore({
@@ -56,6 +56,12 @@ async function explore(options: Exploration): Promise<{ cuts: number; images: nu
     workload: () => workload(model, store),
     promised: () => model.promised,
     check: (left, promised) => checkLog(() => openLog(left, entriesPerFile), promised),
+    checkKilled: (left, promised) =>
+      checkDurableOnceSeen(
+        (disk) => openLog(disk === undefined ? left : new FaultyFileSystem(disk), entriesPerFile),
+        left,
+        promised,
+      ),
     ...(options.alsoDuringRecovery === true
       ? {
           recover: async (left: FaultyFileSystem) => {

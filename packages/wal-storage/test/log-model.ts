@@ -2,6 +2,7 @@
 import type { Entry, LogStore } from '@pact-journal/raft-core';
 import { toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
 import { expect } from 'vitest';
+import type { FaultyFileSystem, MemoryDisk } from '../src/testing/index.ts';
 
 export interface ModelEntry {
   readonly index: number;
@@ -170,4 +171,20 @@ export async function checkLog(open: () => LogStore, promised: Promised): Promis
   expect(contentsOf(again)).toEqual({ ...found, entries: [...found.entries, next] });
   expect([after.hardState.term, after.hardState.vote]).toEqual([term, vote]);
   await again.close();
+}
+
+/** What a store reports when it opens must survive a power cut at once, though its predecessor never synced it. */
+export async function checkDurableOnceSeen(
+  open: (disk?: MemoryDisk) => LogStore,
+  fileSystem: FaultyFileSystem,
+  promised: Promised,
+): Promise<void> {
+  const store = open();
+  const { hardState } = await store.open();
+  const found = contentsOf(store);
+  expect(promised.logs.map((log) => JSON.stringify(log))).toContain(JSON.stringify(found));
+  const after = open(fileSystem.disk.afterPowerCut([]));
+  const again = await after.open();
+  expect(contentsOf(after)).toEqual(found);
+  expect([again.hardState.term, again.hardState.vote]).toEqual([hardState.term, hardState.vote]);
 }

@@ -16,11 +16,11 @@ import {
   writeVote,
 } from '../meta/metadata.ts';
 import type { Bounds, Identity, Vote } from '../meta/metadata.ts';
-import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
+import { TEMPORARY_SUFFIX, replaceFile } from '../meta/replace-file.ts';
 import type { PayloadFormat } from './line.ts';
 import { LogIndex } from './log-index.ts';
 import { LOG_REPAIR } from './reader.ts';
-import { dropTornTail, leftoversBelow, scanLog, sortOutListing } from './recover.ts';
+import { FileBuffer, dropTornTail, leftoversBelow, scanLog, sortOutListing } from './recover.ts';
 import type { RecoveredLog } from './recover.ts';
 import { finishTruncation } from './truncation.ts';
 
@@ -81,6 +81,7 @@ export async function openLog(
   await removeQuietly(fileSystem, layout.wal, [...leftovers]);
   if (beyond !== undefined)
     return startAfterSnapshot(fileSystem, layout, files, vote, beyond, options.onWarning);
+  if (recovered.tornTail === undefined) await rewriteLastFile(fileSystem, layout.wal, files.at(-1));
   const lastChecksum = await dropTornTail(
     fileSystem,
     layout.wal,
@@ -97,13 +98,14 @@ export async function openLog(
   return { index, lastChecksum, vote, bounds, commit };
 }
 
+/** Creates what is missing, and makes all names durable that a predecessor may have been killed before syncing. */
 async function makeDirectories(fileSystem: FileSystem, layout: Layout): Promise<void> {
   try {
-    const existed = new Set((await fileSystem.list(layout.raft)).map((item) => item.name));
-    if (existed.has('wal') && existed.has('snapshots')) return;
     for (const path of [layout.wal, layout.chunks, layout.partial]) await fileSystem.makeDirectory(path);
-    for (const path of [layout.snapshots, layout.raft, layout.dataDir, dirname(layout.dataDir)])
+    const { wal, chunks, partial, snapshots, raft, dataDir } = layout;
+    for (const path of [wal, chunks, partial, snapshots, raft, dataDir, dirname(dataDir)]) {
       await fileSystem.syncDirectory(path);
+    }
   } catch (error) {
     throw ioError(error, 'creating the directories of the log', layout.raft);
   }
@@ -268,6 +270,43 @@ async function removeQuietly(
     for (const file of files) await fileSystem.remove(join(directory, walFileName(file)));
   } catch (error) {
     throw ioError(error, 'removing files of compacted entries', directory);
+  }
+}
+
+/**
+ * Makes the last append durable. Its process may have been killed, or told of an I/O error, before its sync was through;
+ * then the entries can be seen without being on the disk, and after a sync that failed another one does not help
+ * (the kernel takes the data for clean). So they are written anew.
+ */
+async function rewriteLastFile(
+  fileSystem: FileSystem,
+  directory: string,
+  file: number | undefined,
+): Promise<void> {
+  if (file === undefined) return;
+  const name = walFileName(file);
+  const path = join(directory, name);
+  try {
+    await replaceFile(fileSystem, directory, name, [new FileBuffer().read(fileSystem, path)]);
+  } catch (error) {
+    const failure = ioError(error, 'making the last append durable', path);
+    if (failure.code !== 'diskFull') throw failure;
+    // A full disk must not keep a node from starting: syncing in place takes no space.
+    await fileSystem.remove(path + TEMPORARY_SUFFIX);
+    await syncInPlace(fileSystem, path);
+  }
+}
+
+async function syncInPlace(fileSystem: FileSystem, path: string): Promise<void> {
+  try {
+    const file = await fileSystem.open(path, 'read');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw ioError(error, 'making the last append durable', path);
   }
 }
 

@@ -17,6 +17,11 @@ export interface CrashExplorationOptions<Promised> extends Partial<CrashImageOpt
   readonly promised: () => Promised;
   /** Opens what a power cut left and rejects if a promise is broken. May write. */
   readonly check: (fileSystem: FaultyFileSystem, promised: Promised) => Promise<void>;
+  /**
+   * Called with what the next process finds where this one was killed and the power stayed on: written and unsynced
+   * data is still to be seen, and may be lost by a power cut later.
+   */
+  readonly checkKilled?: (fileSystem: FaultyFileSystem, promised: Promised) => Promise<void>;
   /** Opens what a power cut left and closes it again: if given, the power is cut at every call of that as well. */
   readonly recover?: (fileSystem: FaultyFileSystem) => Promise<void>;
 }
@@ -55,6 +60,7 @@ class Explorer<Promised> {
     run: () => Promise<void>,
     promised: () => Promised,
     doing: string,
+    killed: Image<Promised>[] = [],
   ): Promise<readonly Image<Promised>[]> {
     const images: Image<Promised>[] = [];
     let number = 0;
@@ -63,11 +69,14 @@ class Explorer<Promised> {
       number++;
       this.cuts++;
       const now = promised();
+      const where = `call ${number} of ${doing} (${call} ${path})`;
+      if (this.#options.checkKilled !== undefined)
+        killed.push({ disk: fileSystem.disk.fork(), promised: now, where });
       for (const disk of crashImages(fileSystem.disk, this.#imageOptions)) {
         const key = fingerprint(disk, now);
         if (this.seen.has(key)) continue;
         this.seen.add(key);
-        images.push({ disk, promised: now, where: `call ${number} of ${doing} (${call} ${path})` });
+        images.push({ disk, promised: now, where });
       }
     };
     fileSystem.observer = cut;
@@ -101,6 +110,15 @@ class Explorer<Promised> {
       throw new Error(`after a power cut at ${image.where}: ${reason}`, { cause: error });
     }
   }
+
+  async checkKilled(image: Image<Promised>): Promise<void> {
+    try {
+      await this.#options.checkKilled?.(new FaultyFileSystem(image.disk), image.promised);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`after being killed at ${image.where}: ${reason}`, { cause: error });
+    }
+  }
 }
 
 /** Fails with the first broken promise, saying at which call the power was cut. */
@@ -109,13 +127,11 @@ export async function exploreCrashes<Promised>(
 ): Promise<CrashExploration> {
   const explorer = new Explorer(options);
   const fileSystem = options.fileSystem ?? new FaultyFileSystem();
-  const images = await explorer.cutEverywhere(
-    fileSystem,
-    () => options.workload(fileSystem),
-    options.promised,
-    'the workload',
-  );
+  const run = (): Promise<void> => options.workload(fileSystem);
+  const killed: Image<Promised>[] = [];
+  const images = await explorer.cutEverywhere(fileSystem, run, options.promised, 'the workload', killed);
   for (const image of images) await explorer.check(image);
+  for (const image of killed) await explorer.checkKilled(image);
   return { cuts: explorer.cuts, images: explorer.seen.size };
 }
 

@@ -79,6 +79,7 @@ export class FaultyFileSystem implements FileSystem {
   /** Flips one bit of a file, as rot does: durably and unnoticed. */
   flipBit(path: string, bit: number): void {
     const file = this.disk.file(path);
+    this.disk.syncFile(file);
     const flipped = Uint8Array.from(file.current);
     flipped[bit >>> 3] = (flipped[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
     file.current = flipped;
@@ -88,6 +89,7 @@ export class FaultyFileSystem implements FileSystem {
   /** Replaces a file's contents, creating it if need be: durably, and without any of the calls above. */
   put(path: string, content: Uint8Array): void {
     const file = this.disk.exists(path) ? this.disk.file(path) : this.disk.create(path);
+    this.disk.syncFile(file);
     file.current = Uint8Array.from(content);
     file.durable = file.current;
     this.#syncParent(path);

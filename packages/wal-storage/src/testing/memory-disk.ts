@@ -167,45 +167,77 @@ export class MemoryDisk {
     return this.#pending.map((item) => (item.kind === 'write' ? item.data.length : 0));
   }
 
+  /** The same disk once more, unsynced operations and all: what the next process finds after a `kill -9`. */
+  fork(): MemoryDisk {
+    const copies = new Copies('current');
+    const disk = new MemoryDisk(asDirectory(copies.of(this.#root)));
+    disk.#pending = this.#pending.map((item) => copies.ofPending(item));
+    return disk;
+  }
+
   /** The disk after a power cut, with this fate for each pending item. This disk is not touched. */
   afterPowerCut(fates: readonly Fate[]): MemoryDisk {
-    const copies = new Map<DiskNode, DiskNode>();
-    const copy = (node: DiskNode): DiskNode => {
-      const known = copies.get(node);
-      if (known !== undefined) return known;
-      if (node.kind === 'file') {
-        const file: FileNode = { kind: 'file', durable: node.durable, current: node.durable };
-        copies.set(node, file);
-        return file;
-      }
-      const directory = emptyDirectory();
-      copies.set(node, directory);
-      for (const [name, child] of node.durable) directory.durable.set(name, copy(child));
-      return directory;
-    };
-    const root = copy(this.#root);
+    const copies = new Copies('durable');
+    const root = asDirectory(copies.of(this.#root));
     for (const [position, item] of this.#pending.entries()) {
-      const fate = fates[position] ?? 'lost';
-      if (item.kind === 'write') apply({ ...item, file: asFile(copy(item.file)) }, fate);
-      else {
-        const changes = item.changes.map(({ directory, name, node }) => ({
-          directory: asDirectory(copy(directory)),
-          name,
-          node: node === undefined ? undefined : copy(node),
-        }));
-        apply({ kind: 'names', changes }, fate);
-      }
+      apply(copies.ofPending(item), fates[position] ?? 'lost');
     }
-    for (const node of copies.values()) {
-      if (node.kind === 'file') node.current = node.durable;
-      else for (const [name, child] of node.durable) node.current.set(name, child);
-    }
-    return new MemoryDisk(asDirectory(root));
+    copies.forgetUnsynced();
+    return new MemoryDisk(root);
+  }
+
+  /** The disk after a clean shutdown: everything arrived. This disk is not touched. */
+  afterShutdown(): MemoryDisk {
+    return this.afterPowerCut(this.#pending.map(() => 'kept'));
   }
 
   /** Every file with its contents, by path. For comparing disks. */
   *contents(): Generator<readonly [path: string, content: Uint8Array]> {
     yield* walk('', this.#root);
+  }
+}
+
+/** Copies of nodes that refer to each other as the originals do. */
+class Copies {
+  readonly #copies = new Map<DiskNode, DiskNode>();
+  readonly #what: 'durable' | 'current';
+
+  /** `durable` follows durable names only; nodes without one are copied when they are asked for. */
+  constructor(what: 'durable' | 'current') {
+    this.#what = what;
+  }
+
+  of(node: DiskNode): DiskNode {
+    const known = this.#copies.get(node);
+    if (known !== undefined) return known;
+    if (node.kind === 'file') {
+      const file: FileNode = { kind: 'file', durable: node.durable, current: node.current };
+      this.#copies.set(node, file);
+      return file;
+    }
+    const directory = emptyDirectory();
+    this.#copies.set(node, directory);
+    for (const [name, child] of node.durable) directory.durable.set(name, this.of(child));
+    if (this.#what === 'current')
+      for (const [name, child] of node.current) directory.current.set(name, this.of(child));
+    return directory;
+  }
+
+  ofPending(item: Pending): Pending {
+    if (item.kind === 'write') return { ...item, file: asFile(this.of(item.file)) };
+    const changes = item.changes.map(({ directory, name, node }) => ({
+      directory: asDirectory(this.of(directory)),
+      name,
+      node: node === undefined ? undefined : this.of(node),
+    }));
+    return { kind: 'names', changes };
+  }
+
+  forgetUnsynced(): void {
+    for (const node of this.#copies.values()) {
+      if (node.kind === 'file') node.current = node.durable;
+      else for (const [name, child] of node.durable) node.current.set(name, child);
+    }
   }
 }
 
