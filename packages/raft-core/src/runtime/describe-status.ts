@@ -46,7 +46,7 @@ export function describeStatus<Result>(
     },
     pendingProposals: proposals.pendingCount,
     pendingReads: loop.reads.pendingCount,
-    electionsStarted: loop.electionsStarted,
+    electionsStarted: loop.leadership.electionsStarted,
     droppedMessages: inbox.dropped,
     membershipChangePending: loop.membership.pending || directory.confState.votersOutgoing.length > 0,
     transferPending: basic.transferTarget !== 0,

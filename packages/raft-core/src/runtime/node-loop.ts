@@ -13,43 +13,33 @@
  */
 import { decodeConfChange } from '../core/confchange/codec.ts';
 import { isRaftCoreError } from '../core/errors.ts';
-import { isLocalTarget } from '../core/message.ts';
 import { SeededRandom } from '../core/random.ts';
-import { RawNode } from '../core/rawnode.ts';
-import type { ProposalPosition } from '../core/rawnode.ts';
+import type { ProposalPosition, RawNode } from '../core/rawnode.ts';
 import type { BasicStatus, Ready } from '../core/ready.ts';
-import type {
-  ConfState,
-  Entry,
-  HardState,
-  LogIndex,
-  Message,
-  NodeId,
-  Role,
-  Snapshot,
-} from '../core/types.ts';
+import type { ConfState, Entry, HardState, LogIndex, Message, NodeId, Snapshot } from '../core/types.ts';
 import { NO_NODE } from '../core/types.ts';
 import { AppendWorker } from './append-worker.ts';
 import { ApplyWorker } from './apply-worker.ts';
 import { describeError, isRaftError, NotLeaderError, RaftError } from './errors.ts';
 import { RaftEventEmitter } from './events.ts';
+import { createCore } from './create-core.ts';
 import { Inbox } from './inbox.ts';
 import type { StoredSnapshot, TransportHandler } from './interfaces.ts';
 import { LeaderDuties } from './leader-duties.ts';
+import { LeadershipView } from './leadership-view.ts';
 import { LeadershipTransfer } from './leadership-transfer.ts';
 import { MemberDirectory } from './member-directory.ts';
 import type { MembershipChange } from './membership-rules.ts';
 import { MembershipOperations } from './membership-operations.ts';
 import type { ResolvedOptions } from './options.ts';
+import { Outbox } from './outbox.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { ProposalTracker } from './proposal-tracker.ts';
 import { mixSeeds } from './random.ts';
 import { ReadTracker } from './read-tracker.ts';
 import type { Recovered } from './recovery.ts';
-import { RecentSnapshots } from './recent-snapshots.ts';
 import { SnapshotKeeper } from './snapshot-keeper.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
-import { StorageView } from './storage-view.ts';
 import { Ticker } from './ticker.ts';
 
 export class NodeLoop<Result> implements TransportHandler {
@@ -67,8 +57,9 @@ export class NodeLoop<Result> implements TransportHandler {
   readonly appendWorker: AppendWorker;
   readonly applyWorker: ApplyWorker<Result>;
   readonly inbox: Inbox;
+  readonly leadership: LeadershipView;
   readonly #duties: LeaderDuties<Result>;
-  readonly #recentSnapshots: RecentSnapshots;
+  readonly #outbox: Outbox;
   readonly #onFatal: (error: RaftError) => void;
   #ticker: Ticker | undefined;
   #durable: Message[] = [];
@@ -76,10 +67,7 @@ export class NodeLoop<Result> implements TransportHandler {
   readonly #whenHalted = new Set<(error: RaftError) => void>();
   #scheduled = false;
   #running = false;
-  #role: Role = 'follower';
-  #leaderId: NodeId = NO_NODE;
   #hardState: HardState;
-  #electionsStarted = 0;
 
   constructor(options: ResolvedOptions<Result>, recovered: Recovered, onFatal: (error: RaftError) => void) {
     this.options = options;
@@ -88,26 +76,7 @@ export class NodeLoop<Result> implements TransportHandler {
     const { clock, logStore, snapshotStore, transport, stateMachine } = options;
     const electionMs = options.electionTicks * options.tickIntervalMs;
     const random = new SeededRandom(mixSeeds(options.randomSeed, options.id, Math.round(clock.now() * 1000)));
-    this.core = new RawNode({
-      id: options.id,
-      storage: new StorageView(logStore, snapshotStore, recovered.hardState, recovered.confState),
-      random,
-      applied: recovered.applied.index,
-      electionTick: options.electionTicks,
-      heartbeatTick: options.heartbeatTicks,
-      asyncStorageWrites: true,
-      maxSizePerMsgBytes: options.messageMaxBytes,
-      maxCommittedSizePerReadyBytes: options.applyMaxBytes,
-      maxUncommittedEntriesSizeBytes: options.pendingProposalsMaxBytes,
-      maxInflightMessages: options.inflightMaxMessages,
-      maxInflightBytes: options.inflightMaxBytes,
-      checkQuorum: true,
-      preVote: true,
-      readOnlyOption: options.readOnlyOption,
-      disableProposalForwarding: true,
-      stepDownOnRemoval: true,
-      ...(options.onCoreEvent === undefined ? {} : { onEvent: options.onCoreEvent }),
-    });
+    this.core = createCore(options, recovered, random);
     this.events = new RaftEventEmitter(clock);
     this.directory = new MemberDirectory(recovered.confState, recovered.members);
     this.peers = new PeerWatch(clock, options.id, electionMs);
@@ -123,7 +92,8 @@ export class NodeLoop<Result> implements TransportHandler {
       random.nextUint32(),
       random.nextUint32(),
     ]);
-    this.#recentSnapshots = new RecentSnapshots(snapshotStore);
+    this.leadership = new LeadershipView(options.id, this.events, this.directory);
+    this.#outbox = new Outbox(options.id, transport, snapshotStore, options.initialPeers ?? []);
     this.#duties = new LeaderDuties(this);
     this.keeper = new SnapshotKeeper(
       snapshotStore,
@@ -180,25 +150,13 @@ export class NodeLoop<Result> implements TransportHandler {
     });
   }
 
-  get role(): Role {
-    return this.#role;
-  }
-
-  get leaderId(): NodeId {
-    return this.#leaderId;
-  }
-
   get running(): boolean {
     return this.#running;
   }
 
-  get electionsStarted(): number {
-    return this.#electionsStarted;
-  }
-
   start(): void {
     this.#running = true;
-    this.#updatePeers();
+    this.#outbox.setMembers(this.directory.list());
     this.#ticker = new Ticker(this.options.clock, this.options.tickIntervalMs, () => this.wake());
     const { voters, votersOutgoing } = this.directory.confState;
     // Nobody to wait for.
@@ -292,7 +250,7 @@ export class NodeLoop<Result> implements TransportHandler {
   }
 
   notLeader(doing: string): NotLeaderError {
-    const leader = this.#leaderId === this.options.id ? NO_NODE : this.#leaderId;
+    const leader = this.leadership.leaderId === this.options.id ? NO_NODE : this.leadership.leaderId;
     return new NotLeaderError(leader, this.directory.get(leader), doing);
   }
 
@@ -316,7 +274,7 @@ export class NodeLoop<Result> implements TransportHandler {
   }
 
   describeSnapshot(index: LogIndex): StoredSnapshot | undefined {
-    return this.#recentSnapshots.find(index);
+    return this.#outbox.describeSnapshot(index);
   }
 
   // The turn
@@ -326,10 +284,10 @@ export class NodeLoop<Result> implements TransportHandler {
     if (!this.#running) return;
     try {
       // A leader's lease is counted in ticks: it must know how late it is before it answers a read.
-      if (this.#role === 'leader') this.#tick();
+      if (this.leadership.role === 'leader') this.#tick();
       this.#stepAll();
       // A follower must read what its leader sent before it decides that there is none.
-      if (this.#role !== 'leader') this.#tick();
+      if (this.leadership.role !== 'leader') this.#tick();
       this.#propose();
       this.reads.begin(this.#ask);
       this.#carryOut();
@@ -350,7 +308,7 @@ export class NodeLoop<Result> implements TransportHandler {
     this.reads.tick(this.#ask);
     if (this.transfer.expire(now)) this.core.transferLeader(this.options.id);
     this.appendWorker.flushHint();
-    if (this.#role === 'leader') this.#duties.tick();
+    if (this.leadership.role === 'leader') this.#duties.tick();
   }
 
   #stepAll(): void {
@@ -414,9 +372,12 @@ export class NodeLoop<Result> implements TransportHandler {
       this.#hardState = ready.hardState;
       this.receiver.noteCommit(ready.hardState.commit);
     }
-    if (ready.softState !== undefined) this.#followLeader(ready.softState.role, ready.softState.leader);
+    if (ready.softState !== undefined) {
+      const successor = this.leadership.follow(ready.softState, this.core.basicStatus().term);
+      if (successor !== undefined) this.transfer.succeeded(successor);
+    }
     for (const { requestContext, index } of ready.readStates) this.reads.confirmed(requestContext, index);
-    this.#send(ready.messages);
+    this.#outbox.send(ready.messages);
     for (const message of ready.messages) {
       if (message.type === 'MsgStorageAppend') {
         this.appendWorker.enqueue({
@@ -430,46 +391,13 @@ export class NodeLoop<Result> implements TransportHandler {
     }
   }
 
-  /** Sends what is for peers, grouped by peer, in order. */
-  #send(messages: readonly Message[]): void {
-    let byPeer: Map<NodeId, Message[]> | undefined;
-    for (const message of messages) {
-      if (isLocalTarget(message.to) || message.to === this.options.id) continue;
-      byPeer ??= new Map<NodeId, Message[]>();
-      const queued = byPeer.get(message.to);
-      if (queued === undefined) byPeer.set(message.to, [message]);
-      else queued.push(message);
-      if (message.type === 'MsgSnap') this.#recentSnapshots.remember();
-    }
-    if (byPeer === undefined) return;
-    for (const [peer, queued] of byPeer) this.options.transport.send(peer, queued);
-  }
-
   #onDurable(responses: readonly Message[]): void {
     if (!this.#running) return;
-    this.#send(responses);
+    this.#outbox.send(responses);
     for (const response of responses) {
       if (response.to === this.options.id) this.#durable.push(response);
     }
     if (this.#durable.length > 0) this.wake();
-  }
-
-  #followLeader(role: Role, leaderId: NodeId): void {
-    const previous = this.#role;
-    const former = this.#leaderId;
-    this.#role = role;
-    this.#leaderId = leaderId;
-    const { term } = this.core.basicStatus();
-    if (role !== previous) {
-      if (role === 'preCandidate' || role === 'candidate' || (role === 'leader' && previous === 'follower')) {
-        this.#electionsStarted++;
-      }
-      this.events.emit('roleChange', { role, previous, term });
-    }
-    if (leaderId !== former) {
-      if (leaderId !== NO_NODE && leaderId !== this.options.id) this.transfer.succeeded(leaderId);
-      this.events.emit('leaderChange', { leaderId, leader: this.directory.get(leaderId), term });
-    }
   }
 
   // Membership and snapshots
@@ -486,20 +414,11 @@ export class NodeLoop<Result> implements TransportHandler {
     }
     this.proposals.appliedOther(entry);
     if (confState !== undefined) {
-      this.#updatePeers();
+      this.#outbox.setMembers(this.directory.list());
       this.keeper.noteMembershipChange();
       this.events.emit('membershipChange', { index: entry.index, members: this.directory.roles() });
     }
     this.membership.changeApplied(entry, confState);
-  }
-
-  #updatePeers(): void {
-    const known = new Map((this.options.initialPeers ?? []).map((peer) => [peer.id, peer]));
-    for (const member of this.directory.list()) {
-      if (member.address !== '' || !known.has(member.id)) known.set(member.id, member);
-    }
-    known.delete(this.options.id);
-    this.options.transport.setPeers([...known.values()]);
   }
 
   /** Content first, then the log's new place, then the state: a crash in between is put right by `recover`. */
@@ -515,7 +434,7 @@ export class NodeLoop<Result> implements TransportHandler {
     if (!this.#running) return;
     this.applyWorker.restored(index, term);
     this.directory.replace(confState, members);
-    this.#updatePeers();
+    this.#outbox.setMembers(this.directory.list());
     this.proposals.coveredBySnapshot(index);
     this.membership.coveredBySnapshot(index);
     this.events.emit('snapshotInstalled', { snapshot: stored });
@@ -523,7 +442,11 @@ export class NodeLoop<Result> implements TransportHandler {
   }
 
   #refusal(error: unknown, doing: string): RaftError {
-    if (!isRaftCoreError(error, 'proposalDropped')) return classify(error);
+    if (!isRaftCoreError(error, 'proposalDropped')) {
+      const reason = classify(error);
+      this.fail(reason);
+      return reason;
+    }
     const status: BasicStatus = this.core.basicStatus();
     switch (error.reason) {
       case 'transferInProgress':

@@ -189,8 +189,8 @@ export class RaftNode<Result> {
   async #handOver(): Promise<void> {
     const { clock, stopHandoverMs, tickIntervalMs } = this.#options;
     const deadline = clock.now() + stopHandoverMs;
-    if (this.#loop.role !== 'leader' || this.#loop.directory.confState.voters.length < 2) return;
-    while (this.#loop.role === 'leader' && this.#loop.running && clock.now() < deadline) {
+    if (this.#loop.leadership.role !== 'leader' || this.#loop.directory.confState.voters.length < 2) return;
+    while (this.#loop.leadership.role === 'leader' && this.#loop.running && clock.now() < deadline) {
       const remainingMs = deadline - clock.now();
       await this.#loop
         .inTurn(async () => {
@@ -231,7 +231,7 @@ export class RaftNode<Result> {
     const unusable = this.#unusable(doing);
     if (unusable !== undefined) throw unusable;
     await this.#loop.inTurn(() => {
-      if (this.#loop.role !== 'leader') throw this.#loop.notLeader(doing);
+      if (this.#loop.leadership.role !== 'leader') throw this.#loop.notLeader(doing);
       return work();
     });
   }
@@ -247,7 +247,7 @@ export class RaftNode<Result> {
         `proposing: ${data.length} bytes are more than proposalMaxBytes (${this.#options.proposalMaxBytes})`,
       );
     }
-    return this.#loop.role === 'leader' ? undefined : this.#loop.notLeader('proposing');
+    return this.#loop.leadership.role === 'leader' ? undefined : this.#loop.notLeader('proposing');
   }
 
   #unusable(doing: string): RaftError | undefined {

@@ -46,6 +46,14 @@ export function member(id: NodeId, attributes: Record<string, string> = {}): Mem
   return { id, address: `node-${id}:9444`, attributes };
 }
 
+/** What a promise fails with; undefined if it does not. */
+export function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+}
+
 export class Cluster {
   readonly clock = new ManualClock();
   readonly network: MemoryNetwork;
@@ -107,6 +115,11 @@ export class Cluster {
     const { node } = site;
     site.node = undefined;
     if (node !== undefined) await this.clock.resolve(node.stop());
+  }
+
+  /** Lets time pass until a promise settles, and returns what it failed with; undefined if it did not. */
+  async failure(promise: Promise<unknown>): Promise<unknown> {
+    return await this.clock.resolve(failureOf(promise));
   }
 
   site(id: number): Site {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isNotLeaderError, isRaftError } from '../../src/index.ts';
+import { isNotLeaderError, isOverloadedError } from '../../src/index.ts';
 import { bytes, Cluster } from './cluster.ts';
 
 describe('proposing', () => {
@@ -15,12 +15,24 @@ describe('proposing', () => {
     await cluster.stopAll();
   });
 
+  it('keeps the order in which the calls were made', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const texts = Array.from({ length: 200 }, (_, index) => `entry ${index}`);
+    const outcomes = await cluster.clock.resolve(
+      Promise.all(texts.map((text) => leader.propose(bytes(text)))),
+    );
+    expect(outcomes.map((outcome) => outcome.result)).toEqual(texts.map((_, index) => index + 1));
+    await cluster.converge();
+    for (const site of cluster.sites.values()) expect(site.stateMachine.texts).toEqual(texts);
+    await cluster.stopAll();
+  });
+
   it('on a follower fails with the leader and its address, and nothing is queued', async () => {
     const cluster = await Cluster.start();
     const leader = await cluster.leader();
     const follower = cluster.follower(leader);
-    const error: unknown = await follower.propose(bytes('x')).catch((reason: unknown) => reason);
-    expect(isRaftError(error, 'notLeader')).toBe(true);
+    const error = await cluster.failure(follower.propose(bytes('x')));
     if (!isNotLeaderError(error)) throw new Error('not a NotLeaderError');
     expect(error).toMatchObject({
       leaderId: leader.id,
@@ -28,6 +40,116 @@ describe('proposing', () => {
       outcome: 'notCommitted',
     });
     expect(follower.status().pendingProposals).toBe(0);
+    await cluster.stopAll();
+  });
+
+  it('refuses empty and oversized data', async () => {
+    const cluster = await Cluster.start({ voters: 1, options: { proposalMaxBytes: 10 } });
+    const leader = await cluster.leader();
+    expect(await cluster.failure(leader.propose(bytes('')))).toMatchObject({ code: 'invalidArgument' });
+    expect(await cluster.failure(leader.propose(bytes('x'.repeat(11))))).toMatchObject({
+      code: 'invalidArgument',
+    });
+    await cluster.clock.resolve(leader.propose(bytes('x'.repeat(10))));
+    await cluster.stopAll();
+  });
+
+  it('refuses more than the limit in bytes instead of queueing it, and takes proposals again later', async () => {
+    const cluster = await Cluster.start({ options: { pendingProposalsMaxBytes: 1000 } });
+    const leader = await cluster.leader();
+    const accepted = Array.from({ length: 10 }, () => leader.propose(bytes('x'.repeat(100))));
+    const error: unknown = await leader.propose(bytes('y')).catch((reason: unknown) => reason);
+    if (!isOverloadedError(error)) throw new Error('not an OverloadedError');
+    expect(error).toMatchObject({ pendingBytes: 1000, limitBytes: 1000, outcome: 'notCommitted' });
+    expect(leader.status().queues.proposalsBytes).toBe(1000);
+    await cluster.clock.resolve(Promise.all(accepted));
+    expect(leader.status().queues.proposalsBytes).toBe(0);
+    await cluster.clock.resolve(leader.propose(bytes('y')));
+    await cluster.stopAll();
+  });
+});
+
+describe('the outcome of a proposal', () => {
+  it('is committed when the next leader commits it, although the proposer lost the leadership', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const others = cluster.nodes.filter((node) => node !== leader);
+    // Its entries get out, but no answer comes back.
+    for (const other of others) cluster.network.block(other.id, leader.id);
+    const proposed = leader.propose(bytes('survivor'));
+    await cluster.clock.until(() =>
+      others.every((other) => other.status().lastIndex === leader.status().lastIndex),
+    );
+    cluster.network.isolate(leader.id);
+    await cluster.clock.until(() => others.some((other) => other.status().role === 'leader'));
+    cluster.network.heal();
+    const outcome = await cluster.clock.resolve(proposed);
+    expect(outcome.result).toBe(1);
+    expect(leader.status().role).toBe('follower');
+    await cluster.converge();
+    for (const site of cluster.sites.values()) expect(site.stateMachine.texts).toEqual(['survivor']);
+    await cluster.stopAll();
+  });
+
+  it('is notCommitted when another entry takes its place', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const lost = leader.propose(bytes('lost'));
+    lost.catch(() => undefined);
+    await cluster.clock.until(() =>
+      cluster.nodes.some((node) => node !== leader && node.status().role === 'leader'),
+    );
+    const next = cluster.nodes.find((node) => node !== leader && node.status().role === 'leader');
+    await cluster.clock.resolve(next?.propose(bytes('kept')) ?? Promise.reject(new Error('no leader')));
+    cluster.network.heal();
+    expect(await cluster.failure(lost)).toMatchObject({ code: 'notCommitted', outcome: 'notCommitted' });
+    await cluster.converge();
+    for (const site of cluster.sites.values()) expect(site.stateMachine.texts).toEqual(['kept']);
+    await cluster.stopAll();
+  });
+
+  it('is unknown when nothing decides it in time', async () => {
+    const cluster = await Cluster.start({ options: { proposalTimeoutMs: 3000 } });
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const error = await cluster.failure(leader.propose(bytes('x')));
+    expect(error).toMatchObject({ code: 'outcomeUnknown', outcome: 'unknown' });
+    expect(leader.status().queues.proposalsBytes).toBe(0);
+    await cluster.stopAll();
+  });
+
+  it('is unknown when the proposer gives up after the entry is in the log, notCommitted before', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const early = new AbortController();
+    const beforeLog = leader.propose(bytes('before'), { signal: early.signal });
+    early.abort();
+    expect(await cluster.failure(beforeLog)).toMatchObject({ code: 'notCommitted' });
+    const late = new AbortController();
+    const inLog = leader.propose(bytes('after'), { signal: late.signal });
+    await cluster.clock.settle();
+    late.abort();
+    expect(await cluster.failure(inLog)).toMatchObject({ code: 'outcomeUnknown' });
+    cluster.network.heal();
+    await cluster.converge();
+    expect(cluster.site(leader.id).stateMachine.texts).not.toContain('before');
+    await cluster.stopAll();
+  });
+
+  it('is refused with transferInProgress while leadership is handed over', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const follower = cluster.follower(leader);
+    cluster.network.block(leader.id, follower.id);
+    const transfer = leader.transferLeadership(follower.id, 500);
+    transfer.catch(() => undefined);
+    await cluster.clock.advance(100);
+    expect(await cluster.failure(leader.propose(bytes('x')))).toMatchObject({ code: 'transferInProgress' });
+    expect(await cluster.failure(transfer)).toMatchObject({ code: 'transferTimeout' });
+    cluster.network.heal();
+    await cluster.clock.resolve(leader.propose(bytes('y')));
     await cluster.stopAll();
   });
 });

@@ -1,0 +1,50 @@
+/** The way out to the peers. */
+import { isLocalTarget } from '../core/message.ts';
+import type { LogIndex, Message, NodeId } from '../core/types.ts';
+import type { Member, SnapshotStore, StoredSnapshot, Transport } from './interfaces.ts';
+import { RecentSnapshots } from './recent-snapshots.ts';
+
+/** Hands messages to the transport, grouped by peer and in order, and remembers which snapshots they offer. */
+export class Outbox {
+  readonly #self: NodeId;
+  readonly #transport: Transport;
+  readonly #initialPeers: readonly Member[];
+  readonly #snapshots: RecentSnapshots;
+
+  constructor(self: NodeId, transport: Transport, store: SnapshotStore, initialPeers: readonly Member[]) {
+    this.#self = self;
+    this.#transport = transport;
+    this.#initialPeers = initialPeers;
+    this.#snapshots = new RecentSnapshots(store);
+  }
+
+  /** Sends what is for peers; the rest is for this node's own threads. */
+  send(messages: readonly Message[]): void {
+    let byPeer: Map<NodeId, Message[]> | undefined;
+    for (const message of messages) {
+      if (isLocalTarget(message.to) || message.to === this.#self) continue;
+      byPeer ??= new Map<NodeId, Message[]>();
+      const queued = byPeer.get(message.to);
+      if (queued === undefined) byPeer.set(message.to, [message]);
+      else queued.push(message);
+      if (message.type === 'MsgSnap') this.#snapshots.remember();
+    }
+    if (byPeer === undefined) return;
+    for (const [peer, queued] of byPeer) this.#transport.send(peer, queued);
+  }
+
+  /** The members as applied here; what was known beforehand counts until they have an address of their own. */
+  setMembers(members: readonly Member[]): void {
+    const known = new Map(this.#initialPeers.map((peer) => [peer.id, peer]));
+    for (const member of members) {
+      if (member.address !== '' || !known.has(member.id)) known.set(member.id, member);
+    }
+    known.delete(this.#self);
+    this.#transport.setPeers([...known.values()]);
+  }
+
+  /** For a peer that was offered the snapshot at `index`. */
+  describeSnapshot(index: LogIndex): StoredSnapshot | undefined {
+    return this.#snapshots.find(index);
+  }
+}
