@@ -47,7 +47,6 @@ export async function openLog(
   layout: Layout,
   options: OpenLogOptions,
 ): Promise<OpenedLog> {
-  await makeDirectories(fileSystem, layout);
   await claim(fileSystem, layout, options.identity);
   const vote = await readVote(fileSystem, layout.raft);
   let bounds = await readBounds(fileSystem, layout.raft);
@@ -111,16 +110,25 @@ async function makeDirectories(fileSystem: FileSystem, layout: Layout): Promise<
   }
 }
 
-/** Sets the directory up for this node, or checks that it is this node's. */
+/** Sets the directory up for this node, or checks that it is this node's and complete. */
 async function claim(fileSystem: FileSystem, layout: Layout, identity: Identity): Promise<void> {
   const found = await readIdentity(fileSystem, layout.raft);
-  if (found === undefined) return setUp(fileSystem, layout, identity);
-  if (found.clusterId === identity.clusterId && found.nodeId === identity.nodeId) return;
-  throw new WalStorageError(
-    'foreignDirectory',
-    `${layout.raft} belongs to node ${found.nodeId} of cluster ${found.clusterId}, and this is node ${identity.nodeId} of cluster ${identity.clusterId}: point this node to its own data directory`,
-    { path: layout.raft },
-  );
+  if (found === undefined) {
+    await makeDirectories(fileSystem, layout);
+    return setUp(fileSystem, layout, identity);
+  }
+  if (found.clusterId !== identity.clusterId || found.nodeId !== identity.nodeId) {
+    const [theirs, ours] = [found, identity].map(
+      ({ nodeId, clusterId }) => `node ${nodeId} of cluster ${clusterId}`,
+    );
+    throw new WalStorageError(
+      'foreignDirectory',
+      `${layout.raft} belongs to ${theirs}, and this is ${ours}: point this node to its own data directory`,
+      { path: layout.raft },
+    );
+  }
+  for (const path of [layout.wal, layout.snapshots]) await listDirectory(fileSystem, path);
+  return makeDirectories(fileSystem, layout);
 }
 
 /** The identity is written last, so a crash on the way leaves a directory that is set up again from the start. */

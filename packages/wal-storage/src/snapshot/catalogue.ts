@@ -78,6 +78,10 @@ export class Catalogue {
       if (record !== undefined) this.#records.push(record);
     }
     this.#warnOfForeign(items.map((item) => item.name));
+  }
+
+  /** Removes what writes that a crash interrupted have left over. */
+  async removeTemporaries(): Promise<void> {
     await this.#removeTemporaries(this.#layout.snapshots);
     await this.#removeTemporaries(this.#layout.chunks);
   }

@@ -68,6 +68,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
 
   async open(): Promise<StoredSnapshot | undefined> {
     await this.#load();
+    await this.#run('opening the snapshots', () => this.#catalogue.removeTemporaries());
     return this.latest();
   }
 
