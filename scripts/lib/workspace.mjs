@@ -123,11 +123,11 @@ export async function ensureInstalled() {
   writeFileSync(installStamp, fingerprint);
 }
 
-/** Builds what has changed since the last build. */
-export async function ensureBuilt() {
+/** Builds what has changed since the last build: everything, or what the turbo filter names. */
+export async function ensureBuilt(filter = '*') {
   const result = spawnSync(
     join(root, 'node_modules', '.bin', 'turbo'),
-    ['run', 'build', '--output-logs=errors-only'],
+    ['run', 'build', `--filter=${filter}`, '--output-logs=errors-only'],
     {
       cwd: root,
       env: workspaceEnv({ TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }),

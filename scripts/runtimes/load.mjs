@@ -9,9 +9,14 @@ for (const name of process.argv.slice(2)) {
   for (const [entry, target] of Object.entries(manifest.exports)) {
     if (target === null || typeof target === 'string' || entry.includes('worker')) continue;
     const path = specifier + entry.slice(1);
-    const esm = Object.keys(await import(path)).filter((key) => key !== 'default').sort();
-    const cjs = Object.keys(require(path)).filter((key) => key !== '__esModule' && key !== 'default').sort();
+    const esm = Object.keys(await import(path))
+      .filter((key) => key !== 'default')
+      .sort();
+    const cjs = Object.keys(require(path))
+      .filter((key) => key !== '__esModule' && key !== 'default')
+      .sort();
     if (esm.length === 0) throw new Error(`${path} exports nothing`);
-    if (esm.join() !== cjs.join()) throw new Error(`${path}: ESM exports ${esm.join()}, CommonJS ${cjs.join()}`);
+    if (esm.join() !== cjs.join())
+      throw new Error(`${path}: ESM exports ${esm.join()}, CommonJS ${cjs.join()}`);
   }
 }
