@@ -1,8 +1,11 @@
 import stableStringify from 'fast-json-stable-stringify';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 
-/** SHA-256 (FIPS 180-4): 32 bytes. Must not keep or change its argument. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+/**
+ * SHA-256 (FIPS 180-4), as 32 bytes or as 64 lower-case hexadecimal digits, whichever comes cheaper. Must not keep or
+ * change its argument.
+ */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array | string;
 
 /** SHA-256 in plain JavaScript. Several times slower than a native one, which may be injected instead. */
 export const pureSha256: Sha256 = (bytes) => nobleSha256(bytes);
@@ -40,7 +43,9 @@ export function toHex(bytes: Uint8Array): string {
 
 /** The form in which hashes are written: `sha256:<hex>`, always 71 characters. */
 export const HASH_TEXT_LENGTH = 71;
-export const formatHash = (digest: Uint8Array): string => `sha256:${toHex(digest)}`;
+export function formatHash(digest: Uint8Array | string): string {
+  return typeof digest === 'string' ? `sha256:${digest}` : `sha256:${toHex(digest)}`;
+}
 
 /** `sha256:` of no bytes at all: what the first record of a chain has for a predecessor. */
 export const EMPTY_HASH = formatHash(pureSha256(new Uint8Array(0)));

@@ -26,3 +26,7 @@ export {
 export { entrySeq, isEntrySeq } from './parse/fields.ts';
 export { RestoreBuilder } from './snapshot/restore.ts';
 export type { JournalSnapshot, JournalSnapshotSection } from './snapshot/capture.ts';
+export type { BlameLine, KeyChange } from './query/history.ts';
+export { diffConfigs } from './query/history.ts';
+export type { DeviatingNode, DriftedNode, EmergencyStatus, StateSummary } from './query/operations.ts';
+export type { ActiveEmergency } from './tables/emergencies.ts';

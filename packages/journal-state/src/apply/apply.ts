@@ -48,7 +48,7 @@ export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
 }
 
 function remembered(tables: Tables, requestId: string | undefined, outcome: ApplyOutcome): ApplyOutcome {
-  if (requestId !== undefined) tables.requests.remember({ request_id: requestId, result: outcome.result });
+  if (requestId !== undefined) tables.requests.remember(requestId, outcome.result);
   return outcome;
 }
 

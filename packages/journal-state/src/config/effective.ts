@@ -5,7 +5,8 @@ import type { EffectiveConfig, EffectiveItem } from '../view.ts';
 import type { NodeTable } from '../tables/nodes.ts';
 import { VersionReader } from './fold.ts';
 import type { EntryLog } from '../log/entry-log.ts';
-import { compareKeys, scopeKey } from './layer.ts';
+import { compareKeys } from './keys.ts';
+import { scopeKey } from './layer.ts';
 import type { Declared, KeyCell, Layer } from './layer.ts';
 import type { ScopeTable } from './scopes.ts';
 
@@ -13,9 +14,10 @@ const CACHED_SCOPES_MAX = 64;
 
 type KindConfig = ReadonlyMap<string, EffectiveItem>;
 
-interface CachedKind {
+interface CachedConfig {
+  /** Which layers, and in which state, `config` was merged from. */
   readonly stamp: string;
-  readonly config: KindConfig;
+  readonly config: EffectiveConfig;
 }
 
 const NOTHING: KindConfig = new Map();
@@ -30,7 +32,7 @@ export class EffectiveConfigs {
   readonly #scopes: ScopeTable;
   readonly #nodes: NodeTable;
   /** Least recently used first. */
-  readonly #cache = new Map<string, Map<DeltaKind, CachedKind>>();
+  readonly #cache = new Map<string, CachedConfig>();
 
   constructor(entries: EntryLog, scopes: ScopeTable, nodes: NodeTable) {
     this.#entries = entries;
@@ -64,17 +66,14 @@ export class EffectiveConfigs {
   /** The scope's effective configuration now. */
   get(scope: Scope): EffectiveConfig {
     const layers = this.layers(scope);
-    const kinds = this.#cached(scopeKey(scope));
-    return mapKinds((kind) => {
-      const stamp = layers
-        .map((layer) => `${String(layer.number)}:${String(layer.revision(kind))}`)
-        .join(' ');
-      const cached = kinds.get(kind);
-      if (cached?.stamp === stamp) return cached.config;
-      const config = mergeKind(layers, kind, now);
-      kinds.set(kind, { stamp, config });
-      return config;
-    });
+    const stamp = stampOf(layers);
+    const key = scopeKey(scope);
+    const cached = this.#cache.get(key);
+    const config = cached?.stamp === stamp ? cached.config : mapKinds((kind) => mergeKind(layers, kind, now));
+    this.#cache.delete(key);
+    this.#cache.set(key, { stamp, config });
+    if (this.#cache.size > CACHED_SCOPES_MAX) this.#forgetOldest();
+    return config;
   }
 
   /** The scope's effective configuration right after entry `sequence`. */
@@ -84,20 +83,20 @@ export class EffectiveConfigs {
     return mapKinds((kind) => mergeKind(layers, kind, (cell) => reader.read(cell, cell.versionAt(sequence))));
   }
 
-  #cached(key: string): Map<DeltaKind, CachedKind> {
-    const kinds = this.#cache.get(key) ?? new Map<DeltaKind, CachedKind>();
-    this.#cache.delete(key);
-    this.#cache.set(key, kinds);
-    if (this.#cache.size > CACHED_SCOPES_MAX) {
-      for (const oldest of this.#cache.keys()) {
-        this.#cache.delete(oldest);
-        break;
-      }
+  #forgetOldest(): void {
+    for (const oldest of this.#cache.keys()) {
+      this.#cache.delete(oldest);
+      return;
     }
-    return kinds;
   }
 }
 
+/** Equal stamps mean that the same layers declare the same. */
+export function stampOf(layers: readonly Layer[]): string {
+  return layers.map((layer) => `${String(layer.number)}:${String(layer.revision)}`).join(' ');
+}
+
+/** A record of the seven kinds. */
 export function mapKinds<T>(of: (kind: DeltaKind) => T): { readonly [Kind in DeltaKind]: T } {
   return {
     mounts: of('mounts'),
@@ -123,7 +122,7 @@ function mergeKind(layers: readonly Layer[], kind: DeltaKind, read: Reading): Ki
     for (let at = lists.length - 1; at >= 0; at -= 1) {
       const head = heads[at] ?? 0;
       const cell = lists[at]?.[head];
-      if (cell === undefined || cell.key !== key) continue;
+      if (cell === undefined || cell.of.key !== key) continue;
       heads[at] = head + 1;
       if (decided === undefined) decided = read(cell);
     }
@@ -134,7 +133,7 @@ function mergeKind(layers: readonly Layer[], kind: DeltaKind, read: Reading): Ki
 function smallestKey(lists: readonly (readonly KeyCell[])[], heads: readonly number[]): string | undefined {
   let smallest: string | undefined;
   for (let at = 0; at < lists.length; at += 1) {
-    const key = lists[at]?.[heads[at] ?? 0]?.key;
+    const key = lists[at]?.[heads[at] ?? 0]?.of.key;
     if (key !== undefined && (smallest === undefined || compareKeys(key, smallest) < 0)) smallest = key;
   }
   return smallest;

@@ -11,8 +11,9 @@ import type { EntryLog } from '../log/entry-log.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { NodeTable } from '../tables/nodes.ts';
 import { DELTA_KINDS } from '../types.ts';
-import type { ConfigEntry, DeltaItem, DeltaKind, EntrySeq, EntryType, StateDelta } from '../types.ts';
+import type { ConfigEntry, DeltaItem, EntrySeq, EntryType, StateDelta } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
+import type { ConfigKey } from './keys.ts';
 import { UNSET } from './layer.ts';
 import type { Declared, KeyCell, KeyVersion, Layer } from './layer.ts';
 import type { ScopeTable } from './scopes.ts';
@@ -43,7 +44,7 @@ export class VersionReader {
   read(cell: KeyCell, version: KeyVersion | undefined): Declared {
     if (version === undefined || version.setBy === UNSET) return undefined;
     if (version.seq === cell.seq) return cell.declared;
-    const item = this.#itemsOf(version.setBy)?.get(`${cell.kind}/${cell.key}`);
+    const item = this.#itemsOf(version.setBy)?.get(`${cell.of.kind}/${cell.of.key}`);
     // A rollback that holds a key absent against a wider scope has no item for it.
     return item === undefined ? null : declaredBy(item, entrySeq(version.setBy));
   }
@@ -77,9 +78,9 @@ function sameSpec(a: DeltaItem['spec'], b: DeltaItem['spec']): boolean {
 }
 
 /** What the innermost of the layers that says anything about the key says now; `null` and undefined both mean absent. */
-export function resolveKey(layers: readonly Layer[], kind: DeltaKind, key: string): Declared {
+export function resolveKey(layers: readonly Layer[], of: ConfigKey): Declared {
   for (let at = layers.length - 1; at >= 0; at -= 1) {
-    const declared = layers[at]?.cell(kind, key)?.declared;
+    const declared = layers[at]?.cell(of)?.declared;
     if (declared !== undefined) return declared;
   }
   return undefined;
@@ -88,13 +89,12 @@ export function resolveKey(layers: readonly Layer[], kind: DeltaKind, key: strin
 /** The same as of right after `sequence`. */
 export function resolveKeyAt(
   layers: readonly Layer[],
-  kind: DeltaKind,
-  key: string,
+  of: ConfigKey,
   sequence: number,
   reader: VersionReader,
 ): Declared {
   for (let at = layers.length - 1; at >= 0; at -= 1) {
-    const cell = layers[at]?.cell(kind, key);
+    const cell = layers[at]?.cell(of);
     const declared = cell === undefined ? undefined : reader.read(cell, cell.versionAt(sequence));
     if (declared !== undefined) return declared;
   }
@@ -135,13 +135,9 @@ export class ConfigFold {
     const version = { seq: entry.sequence, setBy: entry.sequence };
     for (const kind of DELTA_KINDS) {
       for (const item of delta[kind]) {
-        layer.set(kind, item.key, version, declaredBy(item, entry.sequence), this.#scopes.onNewKey);
+        layer.set(this.#scopes.keys.intern(kind, item.key), version, declaredBy(item, entry.sequence));
       }
     }
-  }
-
-  #set(cell: KeyCell, seq: number, setBy: number, declared: Declared): void {
-    cell.layer.set(cell.kind, cell.key, { seq, setBy }, declared, this.#scopes.onNewKey);
   }
 
   // -- rollback -------------------------------------------------------------------------------------------------
@@ -150,13 +146,12 @@ export class ConfigFold {
     const target = entry.parent;
     assert(target !== null, 'a rollback names what to go back to');
     const reader = new VersionReader(this.#entries);
-    for (const kind of DELTA_KINDS) {
-      for (const cell of layer.cells(kind)) {
-        if (cell.seq <= target) continue;
-        const version = cell.versionAt(target);
-        const setBy = version?.setBy ?? UNSET;
-        if (setBy !== cell.setBy) this.#set(cell, entry.sequence, setBy, reader.read(cell, version));
-      }
+    for (const cell of layer.allCells()) {
+      if (cell.seq <= target) continue;
+      const version = cell.versionAt(target);
+      const setBy = version?.setBy ?? UNSET;
+      if (setBy !== cell.setBy)
+        layer.set(cell.of, { seq: entry.sequence, setBy }, reader.read(cell, version));
     }
     if (layer.scope !== 'Global') this.#holdAgainstWiderScopes(entry, target, layer, reader);
   }
@@ -167,15 +162,12 @@ export class ConfigFold {
     const now = this.#widerLayers(layer, entry.sequence);
     const reassigned = then.at(-1) !== now.at(-1);
     for (const wider of new Set([...then, ...now])) {
-      for (const kind of DELTA_KINDS) {
-        for (const { key, seq } of wider.cells(kind)) {
-          if (seq <= target && !reassigned) continue;
-          if (layer.cell(kind, key)?.declared !== undefined) continue;
-          const wanted = resolveKeyAt(then, kind, key, target, reader);
-          if (sameDeclared(wanted, resolveKey(now, kind, key))) continue;
-          const setBy = wanted?.set_by ?? entry.sequence;
-          layer.set(kind, key, { seq: entry.sequence, setBy }, wanted ?? null, this.#scopes.onNewKey);
-        }
+      for (const { of, seq } of wider.allCells()) {
+        if (seq <= target && !reassigned) continue;
+        if (layer.cell(of)?.declared !== undefined) continue;
+        const wanted = resolveKeyAt(then, of, target, reader);
+        if (sameDeclared(wanted, resolveKey(now, of))) continue;
+        layer.set(of, { seq: entry.sequence, setBy: wanted?.set_by ?? entry.sequence }, wanted ?? null);
       }
     }
   }
@@ -198,10 +190,11 @@ export class ConfigFold {
     const reader = new VersionReader(this.#entries);
     for (const kind of DELTA_KINDS) {
       for (const { key } of delta[kind]) {
-        const cell = layer.cell(kind, key);
+        const cell = layer.cell(this.#scopes.keys.intern(kind, key));
         if (cell === undefined || cell.setBy !== expired) continue;
         const previous = this.#newestStanding(cell);
-        this.#set(cell, entry.sequence, previous?.setBy ?? UNSET, reader.read(cell, previous));
+        const version = { seq: entry.sequence, setBy: previous?.setBy ?? UNSET };
+        layer.set(cell.of, version, reader.read(cell, previous));
       }
     }
   }

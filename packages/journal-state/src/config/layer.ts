@@ -1,9 +1,10 @@
 import { lowerBound } from '../log/growable.ts';
-import { TableDigest, extendDigest, recordDigest } from '../tables/table-digest.ts';
-import type { RecordDigest } from '../tables/table-digest.ts';
-import { DELTA_KINDS } from '../types.ts';
+import { extendDigest, recordDigest } from '../tables/table-digest.ts';
+import type { RecordDigest, TableDigest } from '../tables/table-digest.ts';
 import type { DeltaKind, Scope } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
+import { compareKeys } from './keys.ts';
+import type { ConfigKey } from './keys.ts';
 
 /** `setBy` of a version in which the scope says nothing about the key. */
 export const UNSET = -1;
@@ -22,74 +23,51 @@ export type Declared = EffectiveItem | null | undefined;
 
 /** One key of one scope: what it says now, and when it said what before. */
 export class KeyCell {
-  readonly kind: DeltaKind;
-  readonly key: string;
+  readonly of: ConfigKey;
   readonly layer: Layer;
   seq = UNSET;
   setBy = UNSET;
   /** See {@link Declared}. */
   declared: Declared = undefined;
-  /** `seq` and `setBy` of earlier versions, ascending. Only keys that changed have any. */
-  #olderSeqs: number[] | undefined = undefined;
-  #olderSetBys: number[] | undefined = undefined;
-  readonly #digest: RecordDigest;
+  /** Earlier versions, ascending, in turn `seq` and `setBy` of each. Only keys that changed have any. */
+  #older: { readonly seqs: number[]; readonly setBys: number[] } | undefined = undefined;
 
-  constructor(layer: Layer, kind: DeltaKind, key: string) {
+  constructor(layer: Layer, of: ConfigKey) {
     this.layer = layer;
-    this.kind = kind;
-    this.key = key;
-    this.#digest = recordDigest(key, recordDigest(kind, layer.digest));
+    this.of = of;
   }
 
-  set(seq: number, setBy: number, declared: Declared): void {
+  set(version: KeyVersion, declared: Declared): void {
     if (this.seq !== UNSET) {
-      (this.#olderSeqs ??= []).push(this.seq);
-      (this.#olderSetBys ??= []).push(this.setBy);
+      this.#older ??= { seqs: [], setBys: [] };
+      this.#older.seqs.push(this.seq);
+      this.#older.setBys.push(this.setBy);
     }
-    this.seq = seq;
-    this.setBy = setBy;
+    this.seq = version.seq;
+    this.setBy = version.setBy;
     this.declared = declared;
   }
 
   /** The version in force right after `sequence`; undefined if the key was not yet known. */
   versionAt(sequence: number): KeyVersion | undefined {
     if (this.seq <= sequence) return this;
-    const at = this.#olderSeqs === undefined ? -1 : lowerBound(this.#olderSeqs, sequence + 1) - 1;
-    return at < 0 ? undefined : this.#older(at);
+    const at = this.#older === undefined ? -1 : lowerBound(this.#older.seqs, sequence + 1) - 1;
+    return at < 0 ? undefined : this.#olderAt(at);
   }
 
   /** All versions, newest first. */
   *versions(): Generator<KeyVersion, void, undefined> {
     yield { seq: this.seq, setBy: this.setBy };
-    for (let at = (this.#olderSeqs?.length ?? 0) - 1; at >= 0; at -= 1) yield this.#older(at);
+    for (let at = (this.#older?.seqs.length ?? 0) - 1; at >= 0; at -= 1) yield this.#olderAt(at);
   }
 
-  #older(at: number): KeyVersion {
-    return { seq: this.#olderSeqs?.[at] ?? UNSET, setBy: this.#olderSetBys?.[at] ?? UNSET };
-  }
-
-  digest(): RecordDigest {
-    return extendDigest(this.#digest, this.seq, this.setBy);
+  #olderAt(at: number): KeyVersion {
+    return { seq: this.#older?.seqs[at] ?? UNSET, setBy: this.#older?.setBys[at] ?? UNSET };
   }
 }
 
-const KIND_NUMBERS: Readonly<Record<DeltaKind, number>> = {
-  mounts: 0,
-  files: 1,
-  network: 2,
-  services: 3,
-  kernel: 4,
-  packages: 5,
-  gpu: 6,
-};
-
-interface KindLayer {
-  readonly cells: Map<string, KeyCell>;
-  /** The cells by key; undefined after one was added. */
-  sorted: readonly KeyCell[] | undefined;
-  /** Counts changes. */
-  revision: number;
-}
+/** Up to this many cells a scan is as fast as a map, and much smaller: most nodes declare a handful of keys. */
+const SCANNED_CELLS_MAX = 12;
 
 const NO_CELLS: readonly KeyCell[] = Object.freeze([]);
 
@@ -98,80 +76,82 @@ export class Layer {
   readonly scope: Scope;
   /** Number of the scope, by the order in which scopes appeared. */
   readonly number: number;
-  readonly digest: RecordDigest;
   /** Ascending sequences of all entries of this scope. */
   readonly sequences: number[] = [];
   /** Sequence of the newest entry that changes this scope's configuration; -1 where there is none. */
   version = UNSET;
-  /** Counts the changes of all kinds. */
-  revisions = 0;
-  readonly #kinds: (KindLayer | undefined)[] = new Array<KindLayer | undefined>(DELTA_KINDS.length);
+  /** Counts changes: equal counts mean an unchanged configuration. */
+  revision = 0;
+  readonly #cells: KeyCell[] = [];
+  #byKey: Map<ConfigKey, KeyCell> | undefined = undefined;
+  /** Cells of a kind by ascending key, as far as they were asked for since the last new cell. */
+  #sorted: Map<DeltaKind, readonly KeyCell[]> | undefined = undefined;
+  readonly #digest: RecordDigest;
   readonly #tableDigest: TableDigest;
 
   constructor(scope: Scope, number: number, tableDigest: TableDigest) {
     this.scope = scope;
     this.number = number;
-    this.digest = recordDigest(scopeKey(scope));
+    this.#digest = recordDigest(scopeKey(scope));
     this.#tableDigest = tableDigest;
   }
 
-  cell(kind: DeltaKind, key: string): KeyCell | undefined {
-    return this.#kinds[KIND_NUMBERS[kind]]?.cells.get(key);
-  }
-
-  /** Counts the changes of this kind's cells: equal counts mean an unchanged configuration. */
-  revision(kind: DeltaKind): number {
-    return this.#kinds[KIND_NUMBERS[kind]]?.revision ?? 0;
+  cell(of: ConfigKey): KeyCell | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(of);
+    for (const cell of this.#cells) if (cell.of === of) return cell;
+    return undefined;
   }
 
   /** All cells of a kind by ascending key, also those that are unset. */
   cells(kind: DeltaKind): readonly KeyCell[] {
-    const layer = this.#kinds[KIND_NUMBERS[kind]];
-    if (layer === undefined) return NO_CELLS;
-    layer.sorted ??= [...layer.cells.values()].sort(byKey);
-    return layer.sorted;
+    if (this.#cells.length === 0) return NO_CELLS;
+    if (this.#byKey === undefined) return this.#sort(kind);
+    this.#sorted ??= new Map();
+    let sorted = this.#sorted.get(kind);
+    if (sorted === undefined) this.#sorted.set(kind, (sorted = this.#sort(kind)));
+    return sorted;
   }
 
-  /** Sets what the scope says about a key. `onNewKey` is told of a key's first mention. */
-  set(
-    kind: DeltaKind,
-    key: string,
-    version: KeyVersion,
-    declared: Declared,
-    onNewKey: (cell: KeyCell) => void,
-  ): void {
-    const layer = this.#kind(kind);
-    let cell = layer.cells.get(key);
+  #sort(kind: DeltaKind): readonly KeyCell[] {
+    const cells = this.#cells.filter((cell) => cell.of.kind === kind);
+    if (cells.length > 1) cells.sort((a, b) => compareKeys(a.of.key, b.of.key));
+    return cells;
+  }
+
+  /** All cells, in the order of their first mention. */
+  allCells(): readonly KeyCell[] {
+    return this.#cells;
+  }
+
+  /** Sets what the scope says about a key. */
+  set(of: ConfigKey, version: KeyVersion, declared: Declared): void {
+    let cell = this.cell(of);
     if (cell === undefined) {
-      cell = new KeyCell(this, kind, key);
-      layer.cells.set(cell.key, cell);
-      layer.sorted = undefined;
-      onNewKey(cell);
+      cell = this.#add(of);
     } else {
-      this.#tableDigest.remove(cell.digest());
+      this.#tableDigest.remove(this.#digestOf(cell));
     }
-    cell.set(version.seq, version.setBy, declared);
-    this.#tableDigest.add(cell.digest());
-    layer.revision += 1;
-    this.revisions += 1;
+    cell.set(version, declared);
+    this.#tableDigest.add(this.#digestOf(cell));
+    this.revision += 1;
   }
 
-  #kind(kind: DeltaKind): KindLayer {
-    const number = KIND_NUMBERS[kind];
-    const known = this.#kinds[number];
-    if (known !== undefined) return known;
-    const created: KindLayer = { cells: new Map(), sorted: undefined, revision: 0 };
-    this.#kinds[number] = created;
-    return created;
+  #add(of: ConfigKey): KeyCell {
+    const cell = new KeyCell(this, of);
+    this.#cells.push(cell);
+    this.#sorted = undefined;
+    if (this.#byKey !== undefined) this.#byKey.set(of, cell);
+    else if (this.#cells.length > SCANNED_CELLS_MAX)
+      this.#byKey = new Map(this.#cells.map((known) => [known.of, known]));
+    of.cells.push(cell);
+    return cell;
+  }
+
+  #digestOf(cell: KeyCell): RecordDigest {
+    const { kind, key } = cell.of;
+    return extendDigest(recordDigest(key, recordDigest(kind, this.#digest)), cell.seq, cell.setBy);
   }
 }
-
-/** Ascending by code units, as the effective configuration promises. */
-export function compareKeys(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-const byKey = (a: KeyCell, b: KeyCell): number => compareKeys(a.key, b.key);
 
 /** A text that is different for different scopes. */
 export function scopeKey(scope: Scope): string {

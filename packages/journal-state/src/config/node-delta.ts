@@ -3,7 +3,7 @@ import { DELTA_KINDS } from '../types.ts';
 import type { ComputeNodeId, DeltaItem, DeltaKind, StateDelta } from '../types.ts';
 import type { EffectiveItem, NodeDelta } from '../view.ts';
 import type { EffectiveConfigs } from './effective.ts';
-import { mapKinds } from './effective.ts';
+import { mapKinds, stampOf } from './effective.ts';
 import { resolveKey, sameDeclared } from './fold.ts';
 import type { KeyCell, Layer } from './layer.ts';
 
@@ -30,7 +30,7 @@ export class NodeDeltas {
     const layers = this.#configs.layers({ Node: nodeId });
     const own = ownLayer(layers);
     if (own === undefined) return { node_id: nodeId, version: -1, delta: EMPTY_DELTA };
-    const stamp = layers.map(stampOf).join(' ');
+    const stamp = `${String(own.version)} ${stampOf(layers)}`;
     const cached = this.#cache.get(nodeId);
     if (cached?.stamp === stamp) return cached.delta;
     const wider = layers.slice(0, -1);
@@ -48,9 +48,7 @@ export class NodeDeltas {
     if (own === undefined) return 0;
     const wider = layers.slice(0, -1);
     let count = 0;
-    for (const kind of DELTA_KINDS) {
-      for (const cell of own.cells(kind)) if (deviates(cell, wider)) count += 1;
-    }
+    for (const cell of own.allCells()) if (deviates(cell, wider)) count += 1;
     return count;
   }
 
@@ -66,15 +64,13 @@ export class NodeDeltas {
   }
 }
 
-const stampOf = (layer: Layer): string => `${String(layer.number)}:${String(layer.revisions)}`;
-
 function ownLayer(layers: readonly Layer[]): Layer | undefined {
   const last = layers.at(-1);
   return last !== undefined && last.scope !== 'Global' && 'Node' in last.scope ? last : undefined;
 }
 
 function deviates(cell: KeyCell, wider: readonly Layer[]): boolean {
-  return cell.declared !== undefined && !sameDeclared(cell.declared, resolveKey(wider, cell.kind, cell.key));
+  return cell.declared !== undefined && !sameDeclared(cell.declared, resolveKey(wider, cell.of));
 }
 
 const NO_ITEMS: readonly DeltaItem[] = Object.freeze([]);
@@ -85,11 +81,7 @@ function itemsOf(own: Layer, wider: readonly Layer[], kind: DeltaKind): readonly
   const items: DeltaItem[] = [];
   for (const cell of cells) {
     if (cell.declared === undefined) continue;
-    const item = changeItem(
-      cell.key,
-      resolveKey(wider, kind, cell.key) ?? undefined,
-      cell.declared ?? undefined,
-    );
+    const item = changeItem(cell.of.key, resolveKey(wider, cell.of) ?? undefined, cell.declared ?? undefined);
     if (item !== undefined) items.push(item);
   }
   return items;

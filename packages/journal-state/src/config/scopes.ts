@@ -1,17 +1,16 @@
 import { TableDigest } from '../tables/table-digest.ts';
-import type { ComputeNodeId, DeltaKind, Scope, VClusterId } from '../types.ts';
+import type { ComputeNodeId, Scope, VClusterId } from '../types.ts';
+import { KeyTable } from './keys.ts';
 import { Layer } from './layer.ts';
-import type { KeyCell } from './layer.ts';
 
 /** All scopes that an entry ever named, each with its layer of the configuration. */
 export class ScopeTable {
   /** Over what every key of every scope is now. */
   readonly digest = new TableDigest();
+  readonly keys = new KeyTable();
   readonly #layers: Layer[] = [];
   readonly #vclusters = new Map<VClusterId, Layer>();
   readonly #nodes = new Map<ComputeNodeId, Layer>();
-  /** For each kind and key, the cells of all scopes that ever said something about it. */
-  readonly #cellsByKey = new Map<DeltaKind, Map<string, KeyCell[]>>();
   readonly global: Layer;
 
   constructor() {
@@ -48,20 +47,6 @@ export class ScopeTable {
   nodeIds(): Iterable<ComputeNodeId> {
     return this.#nodes.keys();
   }
-
-  /** The cells of all scopes for a key, by the order of the scopes' first mention of it. */
-  cellsOf(kind: DeltaKind, key: string): readonly KeyCell[] {
-    return this.#cellsByKey.get(kind)?.get(key) ?? [];
-  }
-
-  /** To be called with each new cell. */
-  readonly onNewKey = (cell: KeyCell): void => {
-    let byKey = this.#cellsByKey.get(cell.kind);
-    if (byKey === undefined) this.#cellsByKey.set(cell.kind, (byKey = new Map()));
-    const cells = byKey.get(cell.key);
-    if (cells === undefined) byKey.set(cell.key, [cell]);
-    else cells.push(cell);
-  };
 
   #create(scope: Scope): Layer {
     const layer = new Layer(scope, this.#layers.length, this.digest);

@@ -1,4 +1,4 @@
-import { EMPTY_HASH, HASH_TEXT_LENGTH, encodeUtf8Into, formatHash } from '../canonical.ts';
+import { EMPTY_HASH, HASH_TEXT_LENGTH, encodeUtf8, encodeUtf8Into, formatHash } from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
 import { SegmentLog } from './segment-log.ts';
 
@@ -41,15 +41,16 @@ export class ChainedLog {
   }
 
   /**
-   * Prepares a record given as two pieces of text which together are its canonical JSON without `hash`; the second
-   * begins with the comma after which `hash` goes in. Returns the size in bytes that it will have with its hash.
+   * Prepares a record given as its canonical JSON without `hash`, which is to go in at `split` (a position in the text,
+   * of a comma). Returns the size in bytes that the record will have with its hash.
    */
-  prepare(head: string, tail: string): number {
-    this.#reserve((head.length + tail.length) * 3);
-    this.#headLength = encodeUtf8Into(head, this.#scratch.subarray(HASH_TEXT_LENGTH));
-    const written = encodeUtf8Into(tail, this.#scratch.subarray(HASH_TEXT_LENGTH + this.#headLength));
-    this.#totalLength = this.#headLength + written;
-    return this.#totalLength + HASH_FIELD_LENGTH;
+  prepare(json: string, split: number): number {
+    this.#reserve(json.length * 3);
+    const all = encodeUtf8Into(json, this.#scratch.subarray(HASH_TEXT_LENGTH));
+    // One byte a character is the rule; otherwise the position in bytes has to be counted.
+    this.#headLength = all === json.length ? split : encodeUtf8(json.slice(0, split)).length;
+    this.#totalLength = all;
+    return all + HASH_FIELD_LENGTH;
   }
 
   /** Appends the prepared record and returns its hash. */

@@ -15,10 +15,12 @@ import type {
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
 
-const CACHE_SLOTS = 1024;
+const CACHE_SLOTS = 256;
 const CACHED_SIZE_BYTES_MAX = 16 * 1024;
 /** Positions are kept in 32 bits: four thousand million entries, two terabytes of them. */
 const ENTRIES_MAX = 0xffff_fffe;
+
+const NO_FIELDS = Object.freeze({});
 
 const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
   ENTRY_TYPES.map((type, number) => [type, number]),
@@ -26,7 +28,7 @@ const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
 
 /**
  * All entries, as canonical JSON bytes, with indexes by scope, type and author. An entry is parsed when it is asked
- * for; the newest ones, which everybody asks for, are kept parsed.
+ * for, and kept for a while: what is new is asked for by many.
  */
 export class EntryLog {
   readonly #chain: ChainedLog;
@@ -64,32 +66,26 @@ export class EntryLog {
     scopeNumber: number,
     policy?: VClusterPolicy,
   ): ConfigEntry {
-    const sequence = entrySeq(this.length);
-    const {
-      author,
-      emergency_reason,
-      entry_type,
-      expires,
-      message,
-      parent,
-      policy_ref,
-      scope,
-      state_delta,
-      ttl_seconds,
-    } = entry;
-    const head = { author, emergency_reason, entry_type, ...(expires === undefined ? {} : { expires }) };
-    const tail = {
-      ...(message === undefined ? {} : { message }),
-      parent,
-      ...(policy === undefined ? {} : { policy }),
-      policy_ref,
-      scope,
-      sequence,
-      state_delta,
+    const unhashed = {
+      author: entry.author,
+      emergency_reason: entry.emergency_reason,
+      entry_type: entry.entry_type,
+      ...(entry.expires === undefined ? NO_FIELDS : { expires: entry.expires }),
+      ...(entry.message === undefined ? NO_FIELDS : { message: entry.message }),
+      parent: entry.parent,
+      ...(policy === undefined ? NO_FIELDS : { policy }),
+      policy_ref: entry.policy_ref,
+      scope: entry.scope,
+      sequence: entrySeq(this.length),
+      state_delta: entry.state_delta,
       timestamp,
-      ttl_seconds,
+      ttl_seconds: entry.ttl_seconds,
     };
-    const size = this.#chain.prepare(openEnded(head), continued(tail));
+    const json = JSON.stringify(unhashed);
+    const size = this.#chain.prepare(
+      json,
+      json.indexOf(entry.message === undefined ? ',"parent":' : ',"message":'),
+    );
     if (size > ENTRY_SIZE_BYTES_MAX) {
       const limit = String(ENTRY_SIZE_BYTES_MAX);
       throw new JournalStateError(
@@ -97,19 +93,19 @@ export class EntryLog {
         `entry: has ${String(size)} bytes, may have ${limit}; split the change`,
       );
     }
-    const appended = { ...head, hash: this.#chain.commit(), ...tail };
-    this.#index(appended, scopeNumber, size);
+    const appended: ConfigEntry = Object.assign(unhashed, { hash: this.#chain.commit() });
+    this.#index(appended, scopeNumber);
     return appended;
   }
 
   /** Appends an entry read back from a snapshot. False if its hash is wrong. */
   restore(bytes: Uint8Array, entry: ConfigEntry, scopeNumber: number): boolean {
     if (!this.#chain.appendVerified(bytes, entry.hash)) return false;
-    this.#index(entry, scopeNumber, bytes.length);
+    this.#index(entry, scopeNumber);
     return true;
   }
 
-  #index(entry: ConfigEntry, scopeNumber: number, size: number): void {
+  #index(entry: ConfigEntry, scopeNumber: number): void {
     assert(entry.sequence < ENTRIES_MAX, 'sequences fit in 32 bits');
     const type = TYPE_NUMBERS.get(entry.entry_type) ?? 0;
     const author = this.#authorNumber(entry.author.principal);
@@ -118,7 +114,6 @@ export class EntryLog {
     this.#authors.push(author);
     this.#byType[type]?.push(entry.sequence);
     this.#byAuthor[author]?.push(entry.sequence);
-    this.#cache[entry.sequence % CACHE_SLOTS] = size <= CACHED_SIZE_BYTES_MAX ? entry : undefined;
   }
 
   #authorNumber(principal: string): number {
@@ -134,8 +129,11 @@ export class EntryLog {
   get(sequence: number): ConfigEntry {
     const cached = this.#cache[sequence % CACHE_SLOTS];
     if (cached?.sequence === sequence) return cached;
+    const bytes = this.#chain.log.record(sequence);
     // What is in the log was written by `append` or proven by its hash.
-    return JSON.parse(decodeUtf8(this.#chain.log.record(sequence))) as ConfigEntry;
+    const entry = JSON.parse(decodeUtf8(bytes)) as ConfigEntry;
+    if (bytes.length <= CACHED_SIZE_BYTES_MAX) this.#cache[sequence % CACHE_SLOTS] = entry;
+    return entry;
   }
 
   typeOf(sequence: number): EntryType {
@@ -169,14 +167,4 @@ export class EntryLog {
   get lastSequence(): EntrySeq | undefined {
     return this.length === 0 ? undefined : entrySeq(this.length - 1);
   }
-}
-
-/** Canonical JSON of an object whose fields stand in canonical order, without its closing brace. */
-export function openEnded(head: object): string {
-  return JSON.stringify(head).slice(0, -1);
-}
-
-/** Canonical JSON of an object whose fields stand in canonical order, as the continuation of another one. */
-export function continued(tail: object): string {
-  return `,${JSON.stringify(tail).slice(1)}`;
 }

@@ -4,7 +4,6 @@ import { JournalStateError } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
 import type { AdminOperation, NewAdminOperation, Timestamp } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
-import { continued, openEnded } from './entry-log.ts';
 
 /** The audit log: every remote command and shell session, in the order in which they were recorded. */
 export class OperationLog {
@@ -33,17 +32,28 @@ export class OperationLog {
    */
   append(operation: NewAdminOperation, timestamp: Timestamp): AdminOperation {
     const { author, detail, exit_code, occurred_at, operation_id, operation_type, scope } = operation;
-    const head = { audit_sequence: this.length, author, detail, exit_code };
-    const tail = { occurred_at, operation_id, operation_type, scope, timestamp };
-    const size = this.#chain.prepare(openEnded(head), continued(tail));
+    const audit_sequence = this.length;
+    const unhashed = {
+      audit_sequence,
+      author,
+      detail,
+      exit_code,
+      occurred_at,
+      operation_id,
+      operation_type,
+      scope,
+      timestamp,
+    };
+    const json = JSON.stringify(unhashed);
+    const size = this.#chain.prepare(json, json.indexOf(',"occurred_at":'));
     if (size > ENTRY_SIZE_BYTES_MAX) {
       throw new JournalStateError(
         'tooLarge',
         `operation: has ${String(size)} bytes, may have ${String(ENTRY_SIZE_BYTES_MAX)}`,
       );
     }
-    this.#positions.set(operation_id, head.audit_sequence);
-    return { ...head, hash: this.#chain.commit(), ...tail };
+    this.#positions.set(operation_id, audit_sequence);
+    return Object.assign(unhashed, { hash: this.#chain.commit() });
   }
 
   /** Appends an operation read back from a snapshot. False if its hash is wrong. */

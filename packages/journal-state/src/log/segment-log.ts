@@ -11,6 +11,8 @@ export interface Segment {
 }
 
 const FIRST_CAPACITY = 16 * 1024;
+/** A buffer that is used to this part is kept as it is when it is sealed; others are cut to size. */
+const WELL_USED = 0.95;
 
 /**
  * An append-only list of byte strings in a few big buffers, so that a million records cost their bytes and four more
@@ -72,7 +74,7 @@ export class SegmentLog {
   #seal(): void {
     const segment = {
       first: this.#first,
-      bytes: this.#bytes.slice(0, this.#used),
+      bytes: this.#used >= this.#bytes.length * WELL_USED ? this.#bytes : this.#bytes.slice(0, this.#used),
       ends: Uint32Array.from(this.#ends),
     };
     this.#sealed.push(segment);

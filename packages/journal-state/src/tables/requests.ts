@@ -1,7 +1,9 @@
 import { REQUEST_IDS_MAX } from '../limits.ts';
+import { entrySeq } from '../parse/fields.ts';
 import type { CommandResult } from '../types.ts';
 import { CowTable } from './cow-table.ts';
 import { TableDigest, recordDigest } from './table-digest.ts';
+import type { RecordDigest } from './table-digest.ts';
 
 /** A request id and the answer that its first command got. */
 export interface RequestRecord {
@@ -9,10 +11,20 @@ export interface RequestRecord {
   readonly result: CommandResult;
 }
 
+/** An answer as it is kept: a sequence stands for `EntryAppended`, which is nearly all of them. */
+type KeptResult = number | Exclude<CommandResult, { readonly type: 'EntryAppended' }>;
+
+const keep = (result: CommandResult): KeptResult =>
+  result.type === 'EntryAppended' ? result.sequence : result;
+
+const unkeep = (kept: KeptResult): CommandResult =>
+  typeof kept === 'number' ? { type: 'EntryAppended', sequence: entrySeq(kept) } : kept;
+
 /** The request ids seen last, in a ring, so that a retry gets the first answer instead of doing the same twice. */
 export class RequestTable {
   readonly digest = new TableDigest();
-  readonly #ring = new CowTable<RequestRecord>();
+  readonly #ids = new CowTable<string>();
+  readonly #results = new CowTable<KeptResult>();
   readonly #slots = new Map<string, number>();
   #total = 0;
 
@@ -23,22 +35,25 @@ export class RequestTable {
 
   find(requestId: string): CommandResult | undefined {
     const slot = this.#slots.get(requestId);
-    return slot === undefined ? undefined : this.#ring.at(slot).result;
+    return slot === undefined ? undefined : unkeep(this.#results.at(slot));
   }
 
-  remember(record: RequestRecord): void {
+  remember(requestId: string, result: CommandResult): void {
     const ordinal = this.#total;
+    const kept = keep(result);
     let slot = ordinal % REQUEST_IDS_MAX;
-    if (this.#ring.length < REQUEST_IDS_MAX) {
-      slot = this.#ring.push(record);
+    if (this.#ids.length < REQUEST_IDS_MAX) {
+      slot = this.#ids.push(requestId);
+      this.#results.push(kept);
     } else {
-      const forgotten = this.#ring.at(slot);
-      this.#slots.delete(forgotten.request_id);
-      this.digest.remove(requestDigest(forgotten, ordinal - REQUEST_IDS_MAX));
-      this.#ring.set(slot, record);
+      const forgotten = this.#ids.at(slot);
+      this.#slots.delete(forgotten);
+      this.digest.remove(requestDigest(forgotten, this.#results.at(slot), ordinal - REQUEST_IDS_MAX));
+      this.#ids.set(slot, requestId);
+      this.#results.set(slot, kept);
     }
-    this.#slots.set(record.request_id, slot);
-    this.digest.add(requestDigest(record, ordinal));
+    this.#slots.set(requestId, slot);
+    this.digest.add(requestDigest(requestId, kept, ordinal));
     this.#total += 1;
   }
 
@@ -51,38 +66,35 @@ export class RequestTable {
       const at = (slot + rotation) % records.length;
       const record = records[at];
       if (record === undefined) continue;
-      this.#slots.set(record.request_id, this.#ring.push(record));
-      this.digest.add(requestDigest(record, first + at));
+      const kept = keep(record.result);
+      this.#slots.set(record.request_id, this.#ids.push(record.request_id));
+      this.#results.push(kept);
+      this.digest.add(requestDigest(record.request_id, kept, first + at));
     }
     this.#total = total;
   }
 
   /** The remembered requests, oldest first. */
   capture(): Iterable<RequestRecord> {
-    const ring = this.#ring.capture();
-    const oldest = ring.length === REQUEST_IDS_MAX ? this.#total % REQUEST_IDS_MAX : 0;
+    const ids = this.#ids.capture();
+    const results = this.#results.capture();
+    const oldest = ids.length === REQUEST_IDS_MAX ? this.#total % REQUEST_IDS_MAX : 0;
     return {
       *[Symbol.iterator]() {
-        for (let i = 0; i < ring.length; i += 1) yield ring.at((oldest + i) % ring.length);
+        for (let i = 0; i < ids.length; i += 1) {
+          const slot = (oldest + i) % ids.length;
+          yield { request_id: ids.at(slot), result: unkeep(results.at(slot)) };
+        }
       },
     };
   }
 }
 
-function requestDigest(
-  { request_id, result }: RequestRecord,
-  ordinal: number,
-): { readonly high: number; readonly low: number } {
-  return recordDigest(`${String(ordinal)}\n${request_id}\n${describeResult(result)}`);
+function requestDigest(requestId: string, kept: KeptResult, ordinal: number): RecordDigest {
+  return recordDigest(requestId, recordDigest(`${String(ordinal)} ${describe(kept)}`));
 }
 
-function describeResult(result: CommandResult): string {
-  switch (result.type) {
-    case 'Ok':
-      return 'Ok';
-    case 'EntryAppended':
-      return `EntryAppended ${String(result.sequence)}`;
-    case 'ValidationError':
-      return `${result.code} ${result.reason}`;
-  }
+function describe(kept: KeptResult): string {
+  if (typeof kept === 'number') return String(kept);
+  return kept.type === 'Ok' ? 'Ok' : `${kept.code} ${kept.reason}`;
 }

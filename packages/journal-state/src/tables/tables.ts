@@ -7,7 +7,7 @@ import { ScopeTable } from '../config/scopes.ts';
 import { EntryLog } from '../log/entry-log.ts';
 import { OperationLog } from '../log/operation-log.ts';
 import { deltaSize } from '../parse/delta.ts';
-import { timestampToMs } from '../timestamp.ts';
+import { msToTimestamp, timestampToMs } from '../timestamp.ts';
 import type { ConfigEntry, ConfigState, ComputeNodeId, EntrySeq, Timestamp, VClusterId } from '../types.ts';
 import { entrySeq } from '../parse/fields.ts';
 import { EmergencyTable } from './emergencies.ts';
@@ -81,6 +81,12 @@ export class Tables {
     const own = this.scopes.findVCluster(vclusterId)?.version ?? -1;
     const latest = Math.max(this.scopes.global.version, own, this.policies.version(vclusterId) ?? -1);
     return latest < 0 ? undefined : entrySeq(latest);
+  }
+
+  /** When the ttl of an entry runs out; undefined where it has none or was ended. */
+  expiryOf(sequence: number): Timestamp | undefined {
+    const due = this.expirations.dueMs(sequence);
+    return due === undefined ? undefined : msToTimestamp(due);
   }
 
   /** What a snapshot's summary promises. */

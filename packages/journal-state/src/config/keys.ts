@@ -1,0 +1,45 @@
+import type { DeltaKind } from '../types.ts';
+import type { KeyCell } from './layer.ts';
+
+/**
+ * A key of a kind, of which there is exactly one object, so that a hundred thousand nodes that declare it share it and
+ * are found from it.
+ */
+export interface ConfigKey {
+  readonly kind: DeltaKind;
+  readonly key: string;
+  /** The cells of all scopes that ever said something about it, by the order in which they first did. */
+  readonly cells: KeyCell[];
+}
+
+/** Ascending by code units, as the effective configuration promises. */
+export function compareKeys(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** All keys that were ever declared. */
+export class KeyTable {
+  readonly #kinds: { readonly [Kind in DeltaKind]: Map<string, ConfigKey> } = {
+    mounts: new Map(),
+    files: new Map(),
+    network: new Map(),
+    services: new Map(),
+    kernel: new Map(),
+    packages: new Map(),
+    gpu: new Map(),
+  };
+
+  find(kind: DeltaKind, key: string): ConfigKey | undefined {
+    return this.#kinds[kind].get(key);
+  }
+
+  intern(kind: DeltaKind, key: string): ConfigKey {
+    const keys = this.#kinds[kind];
+    let known = keys.get(key);
+    if (known === undefined) {
+      known = { kind, key, cells: [] };
+      keys.set(key, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,170 @@
+/** What an operator wants to see at a glance: what runs out, who is in an emergency, which nodes deviate or drifted. */
+import { SYSTEM_IDENTITY } from '../apply/entry.ts';
+import type { NodeDeltas } from '../config/node-delta.ts';
+import { entrySeq } from '../parse/fields.ts';
+import { defaultPolicy } from '../parse/policy.ts';
+import type { ActiveEmergency } from '../tables/emergencies.ts';
+import { assignedTo } from '../tables/nodes.ts';
+import type { Tables } from '../tables/tables.ts';
+import { msToTimestamp, timestampToMs } from '../timestamp.ts';
+import type {
+  ComputeNodeId,
+  ConfigState,
+  EntrySeq,
+  JournalCommand,
+  Scope,
+  StateDelta,
+  Timestamp,
+  VClusterId,
+} from '../types.ts';
+
+/** An emergency under way. */
+export interface EmergencyStatus extends ActiveEmergency {
+  /** When its window ends: the start's ttl, or else the policy's emergency window. */
+  readonly window_ends_at: Timestamp;
+  /** True once the window has ended. It is never ended automatically. */
+  readonly stale: boolean;
+}
+
+/** A node whose own configuration differs from its vCluster's. */
+export interface DeviatingNode {
+  readonly node_id: ComputeNodeId;
+  readonly vcluster_id: VClusterId | null;
+  readonly config_state: ConfigState;
+  /** All that the node declares itself. */
+  readonly delta: StateDelta;
+  /** In how many keys it differs. */
+  readonly deviations: number;
+  /** When the first of the deviating values runs out; null where none has a ttl. */
+  readonly expires_at: Timestamp | null;
+}
+
+/** How many nodes of a vCluster are in which state. */
+export interface StateSummary {
+  readonly vcluster_id: VClusterId | null;
+  readonly nodes: number;
+  readonly states: Readonly<Record<ConfigState, number>>;
+}
+
+/** A node that drifted, with the newest report of it. */
+export interface DriftedNode {
+  readonly node_id: ComputeNodeId;
+  readonly vcluster_id: VClusterId | null;
+  /** The newest DriftDetected entry of the node; null where its state was set without one. */
+  readonly sequence: EntrySeq | null;
+  readonly since: Timestamp | null;
+}
+
+/** The commands that end the ttls which have run out by `now`, in order of time. Applying one twice does no harm. */
+export function dueExpirations(tables: Tables, now: Timestamp, limit: number): readonly JournalCommand[] {
+  const nowMs = timestampToMs(now) ?? -Infinity;
+  return tables.expirations
+    .dueAt(nowMs)
+    .slice(0, limit)
+    .map((sequence) => expiryOf(tables, sequence));
+}
+
+function expiryOf(tables: Tables, sequence: number): JournalCommand {
+  const { scope } = tables.entries.get(sequence);
+  return {
+    type: 'AppendEntry',
+    entry: {
+      author: SYSTEM_IDENTITY,
+      emergency_reason: null,
+      entry_type: 'Rollback',
+      expires: entrySeq(sequence),
+      message: `The ttl of entry ${String(sequence)} ran out`,
+      parent: null,
+      policy_ref: null,
+      scope,
+      state_delta: null,
+      ttl_seconds: null,
+    },
+  };
+}
+
+function windowSeconds(tables: Tables, emergency: ActiveEmergency): number {
+  if (emergency.ttl_seconds !== null) return emergency.ttl_seconds;
+  const { scope } = emergency;
+  const vcluster =
+    scope === 'Global' ? null : 'VCluster' in scope ? scope.VCluster : tables.nodes.assignment(scope.Node);
+  const policy = vcluster === null ? defaultPolicy('') : tables.policies.get(vcluster);
+  return policy.emergency_window_seconds;
+}
+
+/** Emergencies under way, in the order in which they started. */
+export function emergencies(tables: Tables, now: Timestamp): readonly EmergencyStatus[] {
+  const nowMs = timestampToMs(now) ?? -Infinity;
+  return Array.from(tables.emergencies.all(), (emergency) => {
+    const endMs = (timestampToMs(emergency.started_at) ?? 0) + windowSeconds(tables, emergency) * 1000;
+    return { ...emergency, window_ends_at: msToTimestamp(endMs), stale: nowMs > endMs };
+  });
+}
+
+/** Nodes that differ from their vCluster, in the order in which they became known. */
+export function* deviatingNodes(
+  tables: Tables,
+  deltas: NodeDeltas,
+  vclusterId: VClusterId | undefined,
+): Generator<DeviatingNode, void, undefined> {
+  const nodes = vclusterId === undefined ? tables.nodes.all() : tables.nodes.membersOf(vclusterId);
+  for (const node of nodes) {
+    let deviations = 0;
+    let expires: Timestamp | null = null;
+    for (const cell of deltas.deviatingCells(node.node_id)) {
+      deviations += 1;
+      const due = cell.setBy < 0 ? undefined : tables.expiryOf(cell.setBy);
+      if (due !== undefined && (expires === null || due < expires)) expires = due;
+    }
+    if (deviations === 0) continue;
+    yield {
+      node_id: node.node_id,
+      vcluster_id: assignedTo(node),
+      config_state: tables.stateOf(node),
+      delta: deltas.get(node.node_id).delta,
+      deviations,
+      expires_at: expires,
+    };
+  }
+}
+
+/** Node states by vCluster, ascending by its id; nodes without one come first. */
+export function stateSummaries(tables: Tables): readonly StateSummary[] {
+  const counts = new Map<VClusterId | null, Record<ConfigState, number>>();
+  for (const node of tables.nodes.all()) {
+    const vcluster = assignedTo(node);
+    let states = counts.get(vcluster);
+    if (states === undefined) {
+      states = { ObserveOnly: 0, Committed: 0, Drifted: 0, Converging: 0, Emergency: 0 };
+      counts.set(vcluster, states);
+    }
+    states[tables.stateOf(node)] += 1;
+  }
+  return [...counts]
+    .map(([vcluster_id, states]) => ({
+      vcluster_id,
+      nodes: Object.values(states).reduce((a, b) => a + b, 0),
+      states,
+    }))
+    .sort((a, b) => ((a.vcluster_id ?? '') < (b.vcluster_id ?? '') ? -1 : 1));
+}
+
+/** Nodes that are in state Drifted. */
+export function* driftedNodes(tables: Tables): Generator<DriftedNode, void, undefined> {
+  for (const node of tables.nodes.all()) {
+    if (tables.stateOf(node) !== 'Drifted') continue;
+    const report = newestOfType(tables, { Node: node.node_id }, 'DriftDetected');
+    const entry = report === undefined ? undefined : tables.entries.get(report);
+    yield {
+      node_id: node.node_id,
+      vcluster_id: assignedTo(node),
+      sequence: entry?.sequence ?? null,
+      since: entry?.timestamp ?? null,
+    };
+  }
+}
+
+function newestOfType(tables: Tables, scope: Scope, type: 'DriftDetected'): number | undefined {
+  const sequences = tables.scopes.find(scope)?.sequences ?? [];
+  return sequences.findLast((sequence) => tables.entries.typeOf(sequence) === type);
+}
