@@ -24,7 +24,7 @@ export interface MemoryLogStats {
   readonly entries: number;
 }
 
-/** See {@link LogStore}. May be opened again after `close` or `crash`, and then holds what was durable. */
+/** See {@link LogStore}. May be opened again after `close`; see `crash` for what comes after that. */
 export class MemoryLogStore implements LogStore {
   readonly #options: MemoryLogStoreOptions;
   #entries: Entry[] = [];
@@ -34,7 +34,7 @@ export class MemoryLogStore implements LogStore {
   #compactedTerm = 0 as Term;
   #hardState = EMPTY_HARD_STATE;
   #isOpen = false;
-  #generation = 0;
+  #crashed = false;
   #appends = 0;
   #appended = 0;
 
@@ -44,8 +44,9 @@ export class MemoryLogStore implements LogStore {
 
   open(): Promise<LogStoreState> {
     if (this.#isOpen) return Promise.reject(new Error('opening the log: it is already open'));
+    if (this.#crashed)
+      return Promise.reject(new Error('opening the log: it crashed; open what crash() returned'));
     this.#isOpen = true;
-    this.#generation++;
     return Promise.resolve({
       hardState: this.#hardState,
       compactedIndex: this.#compactedIndex,
@@ -121,10 +122,22 @@ export class MemoryLogStore implements LogStore {
     return Promise.resolve();
   }
 
-  /** As if the process had died: what is under way never takes effect, and the store may be opened again. */
-  crash(): void {
+  /**
+   * As if the process had died: what is under way never takes effect, and this object fails from now on. Returns the
+   * store that the next process opens, with what was durable.
+   */
+  crash(): MemoryLogStore {
+    const next = new MemoryLogStore(this.#options);
+    next.#entries = this.#entries;
+    next.#start = this.#start;
+    next.#compactedIndex = this.#compactedIndex;
+    next.#compactedTerm = this.#compactedTerm;
+    next.#hardState = this.#hardState;
+    this.#entries = [];
+    this.#start = 0;
     this.#isOpen = false;
-    this.#generation++;
+    this.#crashed = true;
+    return next;
   }
 
   get stats(): MemoryLogStats {
@@ -168,10 +181,9 @@ export class MemoryLogStore implements LogStore {
   }
 
   async #sync(operation: MemoryLogOperation): Promise<void> {
-    const generation = this.#generation;
     if (!this.#isOpen) throw new Error(`${operation.type} on the log: it is not open`);
     await this.#options.beforeSync?.(operation);
-    if (generation !== this.#generation)
+    if (this.#crashed)
       throw new Error(`${operation.type} on the log: it crashed before the write was durable`);
   }
 }

@@ -26,7 +26,7 @@ export interface MemorySnapshotStoreOptions {
   readonly beforeSync?: (operation: 'save' | 'install') => Promise<void>;
 }
 
-/** See {@link SnapshotStore}. May be opened again after `close` or `crash`. Keeps the three newest snapshots. */
+/** See {@link SnapshotStore}. May be opened again after `close`. Keeps the three newest snapshots. */
 export class MemorySnapshotStore implements SnapshotStore {
   readonly #options: MemorySnapshotStoreOptions;
   /** By hash: chunks and manifests. */
@@ -35,7 +35,7 @@ export class MemorySnapshotStore implements SnapshotStore {
   /** Oldest first. */
   readonly #installed: StoredSnapshot[] = [];
   #received: StoredSnapshot | undefined;
-  #generation = 0;
+  #crashed = false;
   #fetchedBytes = 0;
 
   constructor(options: MemorySnapshotStoreOptions = {}) {
@@ -43,7 +43,10 @@ export class MemorySnapshotStore implements SnapshotStore {
   }
 
   open(): Promise<StoredSnapshot | undefined> {
-    this.#generation++;
+    if (this.#crashed)
+      return Promise.reject(
+        new Error('opening the snapshots: the store crashed; open what crash() returned'),
+      );
     return Promise.resolve(this.latest());
   }
 
@@ -52,9 +55,8 @@ export class MemorySnapshotStore implements SnapshotStore {
   }
 
   async save(meta: SnapshotMeta, content: SnapshotContent): Promise<StoredSnapshot> {
-    const generation = this.#generation;
     await this.#options.beforeSync?.('save');
-    this.#checkGeneration(generation, 'save');
+    this.#checkAlive('save');
     const sections: ManifestSection[] = [];
     const chunks: SnapshotChunkRef[] = [];
     for (const { key, sealed, records } of content.sections) {
@@ -77,9 +79,8 @@ export class MemorySnapshotStore implements SnapshotStore {
   }
 
   async install(stored: StoredSnapshot): Promise<void> {
-    const generation = this.#generation;
     await this.#options.beforeSync?.('install');
-    this.#checkGeneration(generation, 'install');
+    this.#checkAlive('install');
     for (const ref of [stored.manifest, ...stored.chunks]) {
       if (!this.#blobs.has(ref.sha256))
         throw new Error(`installing a snapshot: chunk ${ref.sha256} was not received`);
@@ -109,9 +110,18 @@ export class MemorySnapshotStore implements SnapshotStore {
     return Promise.resolve();
   }
 
-  /** As if the process had died: what is under way never takes effect. Durable parts of a transfer stay. */
-  crash(): void {
-    this.#generation++;
+  /**
+   * As if the process had died: what is under way never takes effect, and this object fails from now on. Returns the
+   * store that the next process opens, with what was durable, parts of a transfer included.
+   */
+  crash(): MemorySnapshotStore {
+    const next = new MemorySnapshotStore(this.#options);
+    for (const [hash, blob] of this.#blobs) next.#blobs.set(hash, blob);
+    for (const [hash, parts] of this.#partial) next.#partial.set(hash, [...parts]);
+    next.#installed.push(...this.#installed);
+    next.#received = this.#received;
+    this.#crashed = true;
+    return next;
   }
 
   /** Bytes pulled from peers since the store was made. */
@@ -131,6 +141,7 @@ export class MemorySnapshotStore implements SnapshotStore {
     while (offset < ref.sizeBytes) {
       signal.throwIfAborted();
       const part = await source.read(ref.sha256, offset, Math.min(READ_SLICE_BYTES, ref.sizeBytes - offset));
+      this.#checkAlive('receive');
       if (part.length === 0) break;
       parts.push(part);
       offset += part.length;
@@ -171,9 +182,8 @@ export class MemorySnapshotStore implements SnapshotStore {
     return blob;
   }
 
-  #checkGeneration(generation: number, operation: string): void {
-    if (generation !== this.#generation)
-      throw new Error(`${operation} of a snapshot: the store crashed before it was durable`);
+  #checkAlive(operation: string): void {
+    if (this.#crashed) throw new Error(`${operation} of a snapshot: the store crashed before it was durable`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Nodes on one manual clock and one memory network, and ways to look at them. */
 import { toNodeId } from '../../src/core/ids.ts';
 import type { NodeId } from '../../src/core/types.ts';
-import { RaftNode, type Member, type RaftNodeOptions } from '../../src/index.ts';
+import { RaftNode, type Member, type RaftNodeOptions, type Transport } from '../../src/index.ts';
 import {
   LedgerStateMachine,
   ManualClock,
@@ -31,8 +31,9 @@ export interface ClusterOptions {
 /** What outlives a node: its stores. */
 export interface Site {
   readonly id: NodeId;
-  readonly logStore: MemoryLogStore;
-  readonly snapshotStore: MemorySnapshotStore;
+  logStore: MemoryLogStore;
+  snapshotStore: MemorySnapshotStore;
+  transport: Transport | undefined;
   stateMachine: LedgerStateMachine;
   node: RaftNode<number> | undefined;
   starts: number;
@@ -91,10 +92,11 @@ export class Cluster {
     const site = this.#site(id);
     site.stateMachine = new LedgerStateMachine();
     site.starts++;
+    site.transport = this.network.transport(id);
     const starting = RaftNode.start<number>({
       clock: this.clock,
       randomSeed: (this.#options.seed ?? 1) * 1000 + site.starts,
-      transport: this.network.transport(id),
+      transport: site.transport,
       initialPeers: this.#founders,
       ...this.#options.options,
       ...options,
@@ -107,14 +109,13 @@ export class Cluster {
     return site.node;
   }
 
-  /** As `kill -9`: what is not durable is gone, nobody is told. The old instance lingers on without stores or network. */
+  /** As `kill -9`: what is not durable is gone, and nobody is told. The old instance dies of its dead disk. */
   async crash(id: NodeId): Promise<void> {
     const site = this.#site(id);
-    site.logStore.crash();
-    site.snapshotStore.crash();
-    const { node } = site;
+    site.logStore = site.logStore.crash();
+    site.snapshotStore = site.snapshotStore.crash();
     site.node = undefined;
-    if (node !== undefined) await this.clock.resolve(node.stop());
+    await site.transport?.stop();
   }
 
   /** Lets time pass until a promise settles, and returns what it failed with; undefined if it did not. */
@@ -186,6 +187,7 @@ export class Cluster {
         logStore: new MemoryLogStore(this.#options.logStore?.(id)),
         snapshotStore: new MemorySnapshotStore(this.#options.snapshotStore?.(id)),
         stateMachine: new LedgerStateMachine(),
+        transport: undefined,
         node: undefined,
         starts: 0,
       };
