@@ -15,6 +15,8 @@ export interface Case extends Command {
   readonly file: string;
   /** Line of the command, from 1. */
   readonly line: number;
+  /** Lines of the expected output, from 0 and exclusive of the end, separators of a doubled pair included. */
+  readonly outputLines: readonly [number, number];
   readonly input: string;
   readonly expected: string;
 }
@@ -43,8 +45,10 @@ export function parseDataFile(file: string, text: string): readonly Case[] {
     if (at >= lines.length) throw new Error(`${file}:${start + 1}: no ${SEPARATOR} after the command`);
     at += 1;
     const { output, next } = readOutput(lines, at);
+    const outputLines = [at, next] as const;
     at = next;
     cases.push({
+      outputLines,
       file,
       line: start + 1,
       ...parseCommand(command),
@@ -89,6 +93,24 @@ function readOutput(lines: readonly string[], from: number): { output: string; n
     at += 1;
   }
   return { output: output.join('\n'), next: at };
+}
+
+/** The text of a data file with the output of every case replaced by what `run` prints for it. */
+export function rewrite(text: string, cases: readonly Case[], run: (test: Case) => string): string {
+  const lines = text.split('\n');
+  const parts: string[] = [];
+  let from = 0;
+  for (const test of cases) {
+    const [start, end] = test.outputLines;
+    const output = run(test).trimEnd();
+    parts.push(...lines.slice(from, start), ...(/^$/m.test(output) ? doubled(output) : [output]));
+    from = end;
+  }
+  return [...parts, ...lines.slice(from)].join('\n');
+}
+
+function doubled(output: string): readonly string[] {
+  return [SEPARATOR, output, SEPARATOR, SEPARATOR];
 }
 
 /** All values of an argument, none if it is not given. */

@@ -251,11 +251,12 @@ export class Network {
   }
 
   /** Carries out the Readies of one node; its messages go in flight. */
-  work(member: Member): boolean {
+  work(member: Member, observe: (ready: Ready) => void = () => undefined): boolean {
     let busy = false;
     while (member.raw.hasReady()) {
       busy = true;
       const ready = member.raw.ready();
+      observe(ready);
       persist(member.storage, ready);
       member.reads.push(...ready.readStates);
       for (const committed of ready.committedEntries) apply(member, committed);
