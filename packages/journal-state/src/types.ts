@@ -205,23 +205,26 @@ export interface CommandEnvelope {
   readonly command: JournalCommand;
 }
 
-export type ValidationCode =
-  | 'malformed'
-  | 'anonymousAuthor'
-  | 'parentNotBefore'
-  | 'parentUnknown'
-  | 'ttlOutOfRange'
-  | 'emergencyActive'
-  | 'noEmergency'
-  | 'emergencyNotAllowed'
-  | 'principalNotAllowed'
-  | 'overlayChecksum'
-  | 'overlayVersion'
-  | 'overlayTooLarge'
-  | 'tooLarge'
-  | 'vclusterMismatch'
-  | 'duplicateOperation'
-  | 'outOfOrder';
+/** Why a command was refused. */
+export const VALIDATION_CODES = [
+  'malformed',
+  'anonymousAuthor',
+  'parentNotBefore',
+  'parentUnknown',
+  'ttlOutOfRange',
+  'emergencyActive',
+  'noEmergency',
+  'emergencyNotAllowed',
+  'principalNotAllowed',
+  'overlayChecksum',
+  'overlayVersion',
+  'overlayTooLarge',
+  'tooLarge',
+  'vclusterMismatch',
+  'duplicateOperation',
+  'outOfOrder',
+] as const;
+export type ValidationCode = (typeof VALIDATION_CODES)[number];
 
 export type CommandResult =
   | { readonly type: 'Ok' }

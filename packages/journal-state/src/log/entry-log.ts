@@ -98,11 +98,14 @@ export class EntryLog {
     return appended;
   }
 
-  /** Appends an entry read back from a snapshot. False if its hash is wrong. */
-  restore(bytes: Uint8Array, entry: ConfigEntry, scopeNumber: number): boolean {
-    if (!this.#chain.appendVerified(bytes, entry.hash)) return false;
+  /** Appends an entry read back from a snapshot, if its hash follows from its bytes and predecessor; else false. */
+  restore(bytes: Uint8Array, hash: string): boolean {
+    return this.#chain.appendVerified(bytes, hash);
+  }
+
+  /** Indexes the newest entry after `restore`. */
+  restored(entry: ConfigEntry, scopeNumber: number): void {
     this.#index(entry, scopeNumber);
-    return true;
   }
 
   #index(entry: ConfigEntry, scopeNumber: number): void {

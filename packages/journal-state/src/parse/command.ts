@@ -88,7 +88,8 @@ export function parseNewOperation(json: unknown, path = 'operation'): NewAdminOp
   };
 }
 
-function parseOverlay(json: unknown, path: string): BootOverlay {
+/** Reads an overlay. Whether its data is base64 and fits its checksum is checked where it is decoded. */
+export function parseOverlay(json: unknown, path = 'overlay'): BootOverlay {
   const fields = record(json, path, OVERLAY_FIELDS);
   const version = entrySeqOrNull(fields['version'], `${path}.version`);
   if (version === null) return refuse(`${path}.version`, 'a sequence', fields['version']);

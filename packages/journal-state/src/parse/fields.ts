@@ -35,7 +35,9 @@ export function refuseSize(path: string, limit: string): never {
 
 export function refuseField(path: string, field: string, known: readonly string[]): never {
   const full = path === '' ? field : `${path}.${field}`;
-  const hint = `did you mean ${show(closest(field.slice(0, 64), [...known]))}?`;
+  const nearest =
+    known.find((candidate) => candidate.startsWith(field)) ?? closest(field.slice(0, 64), [...known]);
+  const hint = `did you mean ${show(nearest)}?`;
   throw new JournalStateError('malformed', `${full}: is not a known field; ${hint}`, { path: full });
 }
 

@@ -1,17 +1,21 @@
 import { decodeBase64 } from '../base64.ts';
 import { decodeUtf8, formatHash } from '../canonical.ts';
-import { JournalStateError } from '../errors.ts';
+import { JournalStateError, isJournalStateError } from '../errors.ts';
 import { JournalState } from '../journal-state.ts';
 import type { JournalStateOptions } from '../journal-state.ts';
+import { parseOverlay } from '../parse/command.ts';
 import { isRecord } from '../parse/fields.ts';
-import type { NodeRecord } from '../tables/nodes.ts';
+import type { JsonRecord } from '../parse/fields.ts';
 import type { RequestRecord } from '../tables/requests.ts';
 import { Tables } from '../tables/tables.ts';
 import type { AdminOperation, BootOverlay, ConfigEntry } from '../types.ts';
 import { SNAPSHOT_FORMAT } from './capture.ts';
 import type { SnapshotSummary } from './capture.ts';
+import { parseNodeRecord, parseRequestRecord, parseSummary } from './records.ts';
 
 type Table = 'summary' | 'nodes' | 'requests' | 'entries' | 'operations' | 'overlays';
+/** What the summary promises of the other sections; the digest last, because it covers the others. */
+const PROMISES = ['entries', 'nodes', 'operations', 'overlays', 'digest'] as const;
 const ORDER: readonly Table[] = ['summary', 'nodes', 'requests', 'entries', 'operations', 'overlays'];
 
 /**
@@ -57,28 +61,31 @@ export class RestoreBuilder {
 
   /** The section's next record. The bytes are copied where they are kept. */
   record(bytes: Uint8Array): void {
+    if (this.#table === undefined) this.#damaged('a record came before any section');
     const json = this.#parse(bytes);
-    switch (this.#table) {
+    try {
+      this.#restoreRecord(this.#table, bytes, json);
+    } catch (cause) {
+      if (isJournalStateError(cause) && cause.code.startsWith('snapshot')) throw cause;
+      this.#damaged('has a record that does not belong here', cause);
+    }
+  }
+
+  #restoreRecord(table: Table, bytes: Uint8Array, json: JsonRecord): void {
+    switch (table) {
       case 'summary':
-        this.#restoreSummary(json);
-        break;
+        return this.#restoreSummary(json);
       case 'nodes':
-        this.#tables.nodes.restore(json as unknown as NodeRecord);
-        break;
+        return this.#tables.nodes.restore(parseNodeRecord(json));
       case 'requests':
-        this.#requests.push(json as unknown as RequestRecord);
-        break;
+        this.#requests.push(parseRequestRecord(json));
+        return undefined;
       case 'entries':
-        this.#restoreEntry(bytes, json as unknown as ConfigEntry);
-        break;
+        return this.#restoreEntry(bytes, json);
       case 'operations':
-        this.#restoreOperation(bytes, json as unknown as AdminOperation);
-        break;
+        return this.#restoreOperation(bytes, json);
       case 'overlays':
-        this.#restoreOverlay(json as unknown as BootOverlay);
-        break;
-      case undefined:
-        this.#damaged('a record came before any section');
+        return this.#restoreOverlay(parseOverlay(json));
     }
   }
 
@@ -89,18 +96,18 @@ export class RestoreBuilder {
     if (summary === undefined) return this.#damaged('has no summary');
     this.#key = 'summary';
     this.#tables.clock = summary.clock;
-    const { entries, nodes, operations, overlays, digest } = this.#tables.counts();
-    const found: Partial<Record<string, number | string>> = { entries, nodes, operations, overlays, digest };
-    for (const [what, expected] of Object.entries(summary)) {
-      const actual = found[what];
-      if (actual !== undefined && actual !== expected) {
-        this.#damaged(`promises ${what} ${String(expected)}, the other sections give ${String(actual)}`);
+    const found = this.#tables.counts();
+    for (const what of PROMISES) {
+      if (summary[what] !== found[what]) {
+        this.#damaged(
+          `promises ${what} ${String(summary[what])}, the other sections give ${String(found[what])}`,
+        );
       }
     }
     return new JournalState(this.#options, this.#tables);
   }
 
-  #parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  #parse(bytes: Uint8Array): JsonRecord {
     let json: unknown;
     try {
       json = JSON.parse(decodeUtf8(bytes));
@@ -110,7 +117,7 @@ export class RestoreBuilder {
     return isRecord(json) ? json : this.#damaged('has a record that is not an object');
   }
 
-  #restoreSummary(json: Readonly<Record<string, unknown>>): void {
+  #restoreSummary(json: JsonRecord): void {
     if (this.#summary !== undefined) this.#damaged('has more than one record');
     const { format } = json;
     if (typeof format !== 'number') this.#damaged('does not say its format');
@@ -118,7 +125,7 @@ export class RestoreBuilder {
       const known = `this version reads format ${String(SNAPSHOT_FORMAT)}`;
       throw new JournalStateError('snapshotUnsupported', `snapshot: has format ${String(format)}, ${known}`);
     }
-    this.#summary = json as unknown as SnapshotSummary;
+    this.#summary = parseSummary(json);
   }
 
   #restoreRequests(): void {
@@ -126,27 +133,31 @@ export class RestoreBuilder {
     this.#requests = [];
   }
 
-  #restoreEntry(bytes: Uint8Array, entry: ConfigEntry): void {
+  #restoreEntry(bytes: Uint8Array, json: JsonRecord): void {
     const { entries, scopes } = this.#tables;
-    if (entry.sequence !== entries.length) {
-      this.#damaged(`has entry ${String(entry.sequence)} where ${String(entries.length)} belongs`);
+    const position = entries.length;
+    if (json['sequence'] !== position) {
+      this.#damaged(`has entry ${String(json['sequence'])} where ${String(position)} belongs`);
     }
-    const layer = scopes.layer(entry.scope);
-    if (!entries.restore(bytes, entry, layer.number)) {
+    if (!entries.restore(bytes, String(json['hash']))) {
       this.#damaged(
-        `entry ${String(entry.sequence)} does not have the hash that follows from it and its predecessor`,
+        `entry ${String(position)} does not have the hash that follows from it and its predecessor`,
       );
     }
+    // Its hash proves that a journal wrote it.
+    const entry = json as unknown as ConfigEntry;
+    const layer = scopes.layer(entry.scope);
+    entries.restored(entry, layer.number);
     this.#tables.follow(entry, layer);
   }
 
-  #restoreOperation(bytes: Uint8Array, operation: AdminOperation): void {
+  #restoreOperation(bytes: Uint8Array, json: JsonRecord): void {
     const { operations } = this.#tables;
     const position = operations.length;
-    if (operation.audit_sequence !== position) {
-      this.#damaged(`has operation ${String(operation.audit_sequence)} where ${String(position)} belongs`);
+    if (json['audit_sequence'] !== position) {
+      this.#damaged(`has operation ${String(json['audit_sequence'])} where ${String(position)} belongs`);
     }
-    if (!operations.restore(bytes, operation)) {
+    if (!operations.restore(bytes, json as unknown as AdminOperation)) {
       this.#damaged(
         `operation ${String(position)} does not have the hash that follows from it and its predecessor`,
       );
