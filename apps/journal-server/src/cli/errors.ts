@@ -79,6 +79,11 @@ const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['damaged', 'damaged'],
 ]);
 
+/** A failed call's gRPC status as an error of the command line. */
+export function cliErrorOfStatus(grpcCode: number, message: string, cause: unknown): CliError {
+  return new CliError(GRPC_FAILURES.get(grpcCode) ?? 'failed', message, { cause });
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ENTRY_TYPES, type EntryFilter, type EntrySeq, type EntryType } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal, type Journal } from '../journal.ts';
+import { withJournal, type Journal } from '../journal/index.ts';
 import { addScopeOptions, parseSequence, scopeOf, type ScopeFlags } from '../options.ts';
 import { parseChoice, parseCount } from '../parse.ts';
 import { entryLine } from '../render.ts';
