@@ -51,6 +51,7 @@ import { applyConfChange } from './raft/membership.ts';
 import { proposeAtLeader } from './raft/proposals.ts';
 import { Raft } from './raft/raft.ts';
 import type { ProposedEntry } from './raft/replication.ts';
+import { raiseCommitOnRestart } from './raft/restart.ts';
 import { becomeFollower } from './raft/roles.ts';
 import { installConfState } from './raft/snapshots.ts';
 import { step, tick } from './raft/step.ts';
@@ -119,6 +120,7 @@ export class RawNode {
       raft.loadHardState(hardState);
       if (resolved.readOnlyOption === 'leaseBased') raft.voteEmbargoUntilTick = resolved.electionTick;
     }
+    raiseCommitOnRestart(raft);
     if (resolved.applied > NO_INDEX) raft.log.appliedTo(resolved.applied, 0);
     becomeFollower(raft, raft.term, NO_NODE);
     raft.onEvent?.({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toLogIndex, toNodeId } from '../../src/core/index.ts';
+import { encodeConfChange, toLogIndex, toNodeId } from '../../src/core/index.ts';
 import type { Message } from '../../src/core/index.ts';
 import {
   bytes,
@@ -171,6 +171,20 @@ describe('membership and snapshots', () => {
     network.settle();
     expect(network.member(3).raw.basicStatus()).toEqual(before);
     expect(network.member(3).values).toEqual(['a', 'b']);
+  });
+
+  it('a restarted node takes every membership change but the last in its log for committed, whatever it persisted', () => {
+    const changes = [4, 5, 6].map((id, position) => ({
+      ...entry(1, 3 + 2 * position),
+      type: 'confChangeV2' as const,
+      data: encodeConfChange(change({ type: 'addNode', nodeId: toNodeId(id) })),
+    }));
+    const log = changes.flatMap((logged) => [logged, entry(1, logged.index + 1)]);
+    const raw = rawNode(1, storageWith(confState(three), log, hardState(1, 0, 2)));
+    expect(raw.basicStatus().committed).toBe(5);
+    // It campaigns only when they are applied: under the configuration before the last change, not under an older one.
+    raw.campaign();
+    expect(raw.basicStatus().role).toBe('follower');
   });
 
   it('a node that is restoring a snapshot does not campaign before that is done', () => {
