@@ -38,25 +38,29 @@ export class LeadershipTransfer {
     }
   }
 
-  /** True when a transfer was given up, so that the core must take proposals again. */
+  /** True when the last transfer was given up, so that the core must take proposals again. */
   expire(now: number): boolean {
-    const expired = this.#transfers.filter((transfer) => now >= transfer.deadline);
-    if (expired.length === 0) return false;
-    this.#transfers = this.#transfers.filter((transfer) => now < transfer.deadline);
-    for (const { to, reject } of expired) {
-      reject(
-        new RaftError(
-          'transferTimeout',
-          `transferring leadership to node ${to}: it did not take over by the deadline`,
-        ),
-      );
-    }
-    return this.#transfers.length === 0;
+    return this.#giveUp((transfer) => now >= transfer.deadline, 'it did not take over by the deadline');
+  }
+
+  /** The same for transfers to a peer that cannot be reached. */
+  targetLost(peer: NodeId): boolean {
+    return this.#giveUp((transfer) => transfer.to === peer, 'it cannot be reached');
   }
 
   fail(error: RaftError): void {
     const transfers = this.#transfers;
     this.#transfers = [];
     for (const { reject } of transfers) reject(error);
+  }
+
+  #giveUp(hopeless: (transfer: Transfer) => boolean, why: string): boolean {
+    const given = this.#transfers.filter(hopeless);
+    if (given.length === 0) return false;
+    this.#transfers = this.#transfers.filter((transfer) => !hopeless(transfer));
+    for (const { to, reject } of given) {
+      reject(new RaftError('transferTimeout', `transferring leadership to node ${to}: ${why}`));
+    }
+    return this.#transfers.length === 0;
   }
 }

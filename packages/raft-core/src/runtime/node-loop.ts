@@ -220,6 +220,11 @@ export class NodeLoop<Result> implements TransportHandler {
     return this.#duties.changeMembership(changes);
   }
 
+  /** True while another voter responds that could take the leadership over. */
+  hasSuccessor(): boolean {
+    return this.directory.confState.voters.some((id) => id !== this.options.id && this.peers.responds(id));
+  }
+
   /** Begins a hand-over and returns to whom. Throws a RaftError. */
   startTransfer(to: NodeId | undefined): NodeId {
     const { voters } = this.directory.confState;
@@ -266,7 +271,11 @@ export class NodeLoop<Result> implements TransportHandler {
   }
 
   unreachable(peer: NodeId): void {
-    this.call(() => this.core.reportUnreachable(peer));
+    this.peers.lost(peer);
+    this.call(() => {
+      this.core.reportUnreachable(peer);
+      if (this.transfer.targetLost(peer)) this.core.transferLeader(this.options.id);
+    });
   }
 
   readSnapshot(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array> {

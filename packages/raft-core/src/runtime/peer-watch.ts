@@ -20,7 +20,12 @@ export class PeerWatch {
     this.#heardAt.set(peer, this.#clock.now());
   }
 
-  /** This node itself, and every peer that was heard from within an election timeout. */
+  /** The transport could not reach it. */
+  lost(peer: NodeId): void {
+    this.#heardAt.delete(peer);
+  }
+
+  /** This node itself, and every peer that was heard from within an election timeout and not lost since. */
   responds(peer: NodeId): boolean {
     if (peer === this.#self) return true;
     const at = this.#heardAt.get(peer);

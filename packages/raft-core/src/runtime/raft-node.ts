@@ -191,11 +191,10 @@ export class RaftNode<Result> {
     const deadline = clock.now() + stopHandoverMs;
     if (this.#loop.leadership.role !== 'leader' || this.#loop.directory.confState.voters.length < 2) return;
     while (this.#loop.leadership.role === 'leader' && this.#loop.running && clock.now() < deadline) {
-      const remainingMs = deadline - clock.now();
+      // With everybody else gone too there is nobody to wait for.
+      if (!this.#loop.hasSuccessor()) return;
       await this.#loop
-        .inTurn(async () => {
-          await this.#loop.transfer.start(this.#loop.startTransfer(undefined), clock.now() + remainingMs);
-        })
+        .inTurn(() => this.#loop.transfer.start(this.#loop.startTransfer(undefined), deadline))
         .catch(() => this.#pause(tickIntervalMs));
     }
     // The new leader tells what became of the last proposals.
