@@ -7,15 +7,13 @@ import type { DirectoryItem, FileSystem } from '../fs/file-system.ts';
 import { parseWalFileName, walFileName } from '../layout.ts';
 import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
 import type { Bounds } from '../meta/metadata.ts';
+import { Slices } from '../slices.ts';
 import { encodeAppend, entryOf } from './line.ts';
 import type { DecodedLine, PayloadFormat } from './line.ts';
 import { LogIndex } from './log-index.ts';
 import { LOG_REPAIR } from './reader.ts';
 import { scanFile } from './scan.ts';
 import { replaceLogFile } from './writer.ts';
-
-/** The event loop gets a turn at least this often while a log is read. */
-const SLICE_MS = 10;
 
 export interface RecoveredLog {
   readonly index: LogIndex;
@@ -100,7 +98,7 @@ export async function scanLog(
   const buffer = new FileBuffer();
   const chain: Chain = { checksum: bounds.compactedChecksum, term: bounds.compactedTerm };
   let tornTail: TornTail | undefined;
-  let sliceEnd = performance.now() + SLICE_MS;
+  const slices = new Slices();
   for (const [position, file] of files.entries()) {
     const path = join(directory, walFileName(file));
     const before = { ...chain };
@@ -142,10 +140,7 @@ export async function scanLog(
       tornTail = { file, reason: verdict.reason, previousChecksum: before.checksum, entries };
       Object.assign(chain, before);
     }
-    if (performance.now() > sliceEnd) {
-      await new Promise((resolve) => setImmediate(resolve));
-      sliceEnd = performance.now() + SLICE_MS;
-    }
+    await slices.breathe();
   }
   return { index, lastChecksum: chain.checksum, tornTail };
 }

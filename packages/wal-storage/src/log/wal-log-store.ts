@@ -24,6 +24,7 @@ import { VOTE_FILE, layoutOf, walFileName } from '../layout.ts';
 import type { Layout } from '../layout.ts';
 import { writeBounds, writeVote } from '../meta/metadata.ts';
 import type { Bounds, Identity, Vote } from '../meta/metadata.ts';
+import { Slices } from '../slices.ts';
 import { CommitHint } from './commit-hint.ts';
 import { encodeAppend } from './line.ts';
 import type { PayloadFormat } from './line.ts';
@@ -37,6 +38,10 @@ import { createLogFile, replaceLogFile, splitAppend } from './writer.ts';
 
 /** A synchronous read of old entries stops after this much, so that it blocks for a few milliseconds at most. */
 const SYNC_READ_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** So much of the newest entries is read into the cache when a log is opened: what peers and state machine ask for first. */
+const WARM_SIZE_BYTES_MAX = 8 * 1024 * 1024;
+const WARM_READ_SIZE_BYTES = 1024 * 1024;
 
 export interface WalLogStoreOptions {
   /** The log lives in `<dataDir>/raft`. */
@@ -96,7 +101,7 @@ export class WalLogStore implements LogStore {
       this.#bounds = opened.bounds;
       this.#lastChecksum = opened.lastChecksum;
       this.#hint.recovered(opened.commit);
-      this.#warmCache();
+      await this.#warmCache();
       this.#state = 'open';
       return {
         hardState: {
@@ -115,20 +120,22 @@ export class WalLogStore implements LogStore {
     }
   }
 
-  /** Reads the newest entries back into the cache, as many as fit. */
-  #warmCache(): void {
+  /** Reads some of the newest entries back into the cache. */
+  async #warmCache(): Promise<void> {
+    const slices = new Slices();
     const { firstIndex, lastIndex } = this.#index;
     let from = lastIndex + 1;
-    let budget = this.#options.tailCacheSizeBytes;
+    let budget = Math.min(this.#options.tailCacheSizeBytes, WARM_SIZE_BYTES_MAX);
     while (from > firstIndex && budget > 0) {
       const slice = this.#index.locate(from - 1);
       budget -= slice.sizeBytes;
       from = Math.max(slice.file, firstIndex);
     }
     while (from <= lastIndex) {
-      const entries = this.#readFromDisk(from, lastIndex + 1, SYNC_READ_SIZE_BYTES_MAX);
+      const entries = this.#readFromDisk(from, lastIndex + 1, WARM_READ_SIZE_BYTES);
       for (const entry of entries) this.#cache.push(entry);
       from += entries.length;
+      await slices.breathe();
     }
   }
 

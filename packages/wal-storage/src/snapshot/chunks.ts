@@ -21,7 +21,7 @@ const READ_SIZE_BYTES = 1024 * 1024;
 const NEWLINE = Buffer.from('\n', 'latin1');
 
 /** Compresses without holding the event loop for long. */
-async function compress(parts: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+async function compress(parts: readonly Uint8Array[]): Promise<Uint8Array> {
   const stream = new CompressStream({ compressionLevel: COMPRESSION_LEVEL, checksumFlag: true });
   const output: Uint8Array[] = [];
   const ended = new Promise<void>((resolve, reject) => {
@@ -40,7 +40,7 @@ async function compress(parts: readonly Uint8Array[]): Promise<readonly Uint8Arr
   }
   stream.end();
   await ended;
-  return output;
+  return Buffer.concat(output);
 }
 
 /** Writes the records of a section as chunks, their names not yet durable. `onChunk` sees each before it has its name. */
@@ -81,23 +81,16 @@ async function writeChunk(
   onChunk: (sha256: string) => void,
 ): Promise<ChunkInfo> {
   const output = await compress(parts);
-  const hash = createHash('sha256');
-  for (const piece of output) hash.update(piece);
-  const sha256 = hash.digest('hex');
+  const sha256 = createHash('sha256').update(output).digest('hex');
   onChunk(sha256);
   const path = join(directory, chunkFileName(sha256));
-  const sizeBytes = output.reduce((sum, piece) => sum + piece.length, 0);
-  const info: ChunkInfo = { sha256, sizeBytes, rawSizeBytes, records };
-  if ((await fileSystem.size(path)) === sizeBytes && (await isIntact(fileSystem, path, info))) return info;
+  const info: ChunkInfo = { sha256, sizeBytes: output.length, rawSizeBytes, records };
+  if (await isIntact(fileSystem, path, info)) return info;
   const temporary = path + TEMPORARY_SUFFIX;
   await fileSystem.remove(temporary);
   const file = await fileSystem.open(temporary, 'create');
   try {
-    let position = 0;
-    for (const piece of output) {
-      await file.write(piece, position);
-      position += piece.length;
-    }
+    await file.write(output, 0);
     await file.sync();
   } finally {
     await file.close();

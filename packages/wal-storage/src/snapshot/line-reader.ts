@@ -21,23 +21,26 @@ export async function* readLines(
   onBytes?: (bytes: Uint8Array) => void,
 ): AsyncGenerator<Line> {
   const slices = new Slices();
-  let carry: Buffer = Buffer.alloc(0);
+  /** The beginning of a line that is longer than what has been read so far. */
+  let begun: Buffer[] = [];
+  let lineOffset = from;
   for (let position = from; position < to;) {
     const into = Buffer.allocUnsafe(Math.min(READ_SIZE_BYTES, to - position));
     const count = await file.read(into, position);
     if (count === 0) return;
-    const read = into.subarray(0, count);
-    onBytes?.(read);
-    const base = position - carry.length;
-    const bytes = carry.length === 0 ? read : Buffer.concat([carry, read]);
+    const bytes = into.subarray(0, count);
+    onBytes?.(bytes);
     position += count;
     let start = 0;
-    // What was carried over is known to hold no newline.
-    for (let end = bytes.indexOf(0x0a, carry.length); end >= 0; end = bytes.indexOf(0x0a, start)) {
-      yield { bytes: bytes.subarray(start, end), offset: base + start };
+    for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
+      const rest = bytes.subarray(start, end);
+      const line = begun.length === 0 ? rest : Buffer.concat([...begun, rest]);
+      begun = [];
+      yield { bytes: line, offset: lineOffset };
+      lineOffset += line.length + 1;
       start = end + 1;
     }
-    carry = bytes.subarray(start);
+    if (start < count) begun.push(bytes.subarray(start));
     await slices.breathe();
   }
 }

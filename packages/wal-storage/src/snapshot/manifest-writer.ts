@@ -10,7 +10,7 @@ import { sealedDocument } from './manifest.ts';
 import type { OpenSection, SealedSection, Section } from './manifest.ts';
 import { recordLine } from './record-line.ts';
 
-const BUFFER_SIZE_BYTES = 64 * 1024;
+const BUFFER_SIZE_BYTES = 256 * 1024;
 
 export class ManifestWriter {
   readonly #file: OpenFile;
@@ -19,6 +19,8 @@ export class ManifestWriter {
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE_BYTES);
   #buffered = 0;
   #flushed = 0;
+  /** Of everything since the open section's records began. */
+  #crc = 0;
   readonly sections: Section[] = [];
 
   constructor(file: OpenFile) {
@@ -41,13 +43,10 @@ export class ManifestWriter {
   async open(key: string, records: Iterable<Uint8Array>, format: PayloadFormat): Promise<void> {
     await this.document({ kind: 'open', key });
     const offset = this.#position;
-    let crc = 0;
+    this.#crc = 0;
     let count = 0;
     for (const record of records) {
-      for (const part of recordLine(record, format)) {
-        crc = checksum(part, crc);
-        await this.#put(part);
-      }
+      for (const part of recordLine(record, format)) await this.#put(part);
       count++;
     }
     const section: OpenSection = {
@@ -57,7 +56,7 @@ export class ManifestWriter {
       sizeBytes: this.#position - offset,
       records: count,
     };
-    await this.document({ kind: 'close', key, records: count, records_crc32c: crc });
+    await this.document({ kind: 'close', key, records: count, records_crc32c: this.#crc });
     this.sections.push(section);
   }
 
@@ -73,6 +72,7 @@ export class ManifestWriter {
     for (let from = 0; from < bytes.length;) {
       const part = bytes.subarray(from, from + this.#buffer.length - this.#buffered);
       this.#buffer.set(part, this.#buffered);
+      this.#crc = checksum(part, this.#crc);
       this.#buffered += part.length;
       from += part.length;
       if (this.#buffered === this.#buffer.length) await this.#flush();

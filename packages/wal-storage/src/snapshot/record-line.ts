@@ -7,11 +7,23 @@ const RECORD_BASE64 = Buffer.from('{"record_base64":"', 'latin1');
 const END = Buffer.from('}\n', 'latin1');
 const END_BASE64 = Buffer.from('"}\n', 'latin1');
 
+/** Base64 is made of so much at a time; a multiple of three, so that no padding gets in between. */
+const BASE64_SLICE_SIZE_BYTES = 48 * 1024;
+
 /** The parts of the line, newline included. */
-export function recordLine(record: Uint8Array, format: PayloadFormat): readonly Uint8Array[] {
-  if (isEmbeddable(record, format)) return [RECORD, record, END];
+export function* recordLine(record: Uint8Array, format: PayloadFormat): Generator<Uint8Array> {
+  if (isEmbeddable(record, format)) {
+    yield RECORD;
+    yield record;
+    yield END;
+    return;
+  }
+  yield RECORD_BASE64;
   const view = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
-  return [RECORD_BASE64, Buffer.from(view.toString('base64'), 'latin1'), END_BASE64];
+  for (let from = 0; from < view.length; from += BASE64_SLICE_SIZE_BYTES) {
+    yield Buffer.from(view.toString('base64', from, from + BASE64_SLICE_SIZE_BYTES), 'latin1');
+  }
+  yield END_BASE64;
 }
 
 function startsWith(line: Uint8Array, token: Uint8Array): boolean {
