@@ -85,12 +85,28 @@ const installed = call('npm', ['install', '--no-audit', '--no-fund'], {
 });
 if (installed.code !== 0) fail(`the packed packages could not be installed: ${installed.output}`);
 cpSync(join(root, 'scripts', 'runtimes'), consumer, { recursive: true });
+const { build } = await import('esbuild');
+await build({
+  stdin: {
+    contents: `import { traceHash } from './trace.ts';
+      for (const seed of [1, 2, 3, 4]) console.log('same: consensus trace ' + traceHash(seed));`,
+    resolveDir: join(root, 'packages', 'raft-core', 'test', 'core'),
+    loader: 'ts',
+  },
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  outfile: join(consumer, 'trace.mjs'),
+});
+const scripts = readdirSync(consumer)
+  .filter((name) => name.endsWith('.mjs'))
+  .sort();
 
 const outcomes = new Map();
 let passed = 0;
 let failed = 0;
 for (const [major, node] of Object.entries(nodes)) {
-  for (const script of readdirSync(join(root, 'scripts', 'runtimes')).sort()) {
+  for (const script of scripts) {
     const { code, output } = call(node, [script, ...names], { cwd: consumer });
     // A line `same: ...` must be the same on every version.
     const same = output
