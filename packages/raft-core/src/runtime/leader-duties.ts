@@ -1,21 +1,48 @@
 /** What a leader looks after with every tick, besides what the core does. */
+import type { ProposalPosition, RawNode } from '../core/rawnode.ts';
 import type { ProgressStatus } from '../core/tracker/progress.ts';
 import type { LogIndex, NodeId } from '../core/types.ts';
+import type { AppendWorker } from './append-worker.ts';
 import { isRaftError } from './errors.ts';
-import { PROMOTE_ATTRIBUTE } from './member-directory.ts';
+import type { RaftEventEmitter } from './events.ts';
+import { PROMOTE_ATTRIBUTE, type MemberDirectory } from './member-directory.ts';
+import type { MembershipOperations } from './membership-operations.ts';
 import { planMembershipChange, type MembershipChange, type MembershipView } from './membership-rules.ts';
-import type { NodeLoop } from './node-loop.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { PeerWatch } from './peer-watch.ts';
+
+/** What it needs of its node. */
+export interface LeaderContext {
+  readonly options: Pick<
+    ResolvedOptions<unknown>,
+    | 'clock'
+    | 'logStore'
+    | 'snapshotTimeoutMs'
+    | 'logRetentionEntries'
+    | 'logRetentionMaxEntries'
+    | 'promotionMaxLagEntries'
+    | 'diskStallMs'
+  >;
+  readonly core: RawNode;
+  readonly peers: PeerWatch;
+  readonly directory: MemberDirectory;
+  readonly membership: MembershipOperations;
+  readonly appendWorker: AppendWorker;
+  readonly events: RaftEventEmitter;
+  /** Throws a RaftError. */
+  propose(put: () => ProposalPosition | undefined, doing: string): ProposalPosition;
+}
 
 /** Snapshots that peers are loading, learners that are to be promoted, a disk that has stalled. */
-export class LeaderDuties<Result> {
-  readonly #loop: NodeLoop<Result>;
+export class LeaderDuties {
+  readonly #node: LeaderContext;
 
-  constructor(loop: NodeLoop<Result>) {
-    this.#loop = loop;
+  constructor(node: LeaderContext) {
+    this.#node = node;
   }
 
   tick(): void {
-    const { core, peers, options } = this.#loop;
+    const { core, peers, options } = this.#node;
     const { progress } = core.status();
     for (const peer of peers.overdueSnapshots(progress, options.snapshotTimeoutMs))
       core.reportSnapshot(peer, 'failed');
@@ -25,7 +52,7 @@ export class LeaderDuties<Result> {
 
   /** Drops the log behind a snapshot, but for what slow followers and loading ones will need. */
   async compactBehind(snapshotIndex: LogIndex): Promise<void> {
-    const { core, peers, options } = this.#loop;
+    const { core, peers, options } = this.#node;
     const { logRetentionEntries, logRetentionMaxEntries, logStore } = options;
     let target = snapshotIndex - logRetentionEntries;
     const loading = peers.lowestPendingSnapshot(core.status().progress);
@@ -37,15 +64,15 @@ export class LeaderDuties<Result> {
 
   /** The changes as a proposal. Throws a RaftError. */
   changeMembership(changes: readonly MembershipChange[]): Promise<void> {
-    const { core, membership, options } = this.#loop;
+    const { core, membership, options } = this.#node;
     const change = planMembershipChange(changes, this.#view(core.status().progress));
     return membership.start(options.clock.now(), () =>
-      this.#loop.propose(() => core.proposeConfChange(change), 'changing the membership'),
+      this.#node.propose(() => core.proposeConfChange(change), 'changing the membership'),
     );
   }
 
   #view(progress: ReadonlyMap<NodeId, ProgressStatus>): MembershipView {
-    const { core, directory, peers, options } = this.#loop;
+    const { core, directory, peers, options } = this.#node;
     const { lastIndex } = core.basicStatus();
     return {
       confState: directory.confState,
@@ -58,7 +85,7 @@ export class LeaderDuties<Result> {
 
   /** A leader that cannot write holds the whole group up, without ever missing a heartbeat. */
   #watchDisk(progress: ReadonlyMap<NodeId, ProgressStatus>): void {
-    const { core, peers, options, appendWorker, directory, events } = this.#loop;
+    const { core, peers, options, appendWorker, directory, events } = this.#node;
     const stalledMs = appendWorker.busyMs();
     if (
       options.diskStallMs === 0 ||
@@ -73,7 +100,7 @@ export class LeaderDuties<Result> {
   }
 
   #promoteLearners(progress: ReadonlyMap<NodeId, ProgressStatus>): void {
-    const { directory, membership } = this.#loop;
+    const { directory, membership } = this.#node;
     if (membership.pending || directory.confState.votersOutgoing.length > 0) return;
     const view = this.#view(progress);
     for (const id of directory.confState.learners) {

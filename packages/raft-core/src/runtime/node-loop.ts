@@ -58,7 +58,7 @@ export class NodeLoop<Result> implements TransportHandler {
   readonly applyWorker: ApplyWorker<Result>;
   readonly inbox: Inbox;
   readonly leadership: LeadershipView;
-  readonly #duties: LeaderDuties<Result>;
+  readonly #duties: LeaderDuties;
   readonly #outbox: Outbox;
   readonly #onFatal: (error: RaftError) => void;
   #ticker: Ticker | undefined;
@@ -369,10 +369,8 @@ export class NodeLoop<Result> implements TransportHandler {
       this.#dispatch(this.core.ready());
       room = this.applyWorker.run(room);
     }
-    if (!this.applyWorker.idle) {
-      room = this.applyWorker.run(room);
-      this.wake();
-    }
+    this.applyWorker.run(room);
+    if (!this.applyWorker.idle) this.wake();
     this.reads.applied(this.applyWorker.appliedIndex);
   }
 

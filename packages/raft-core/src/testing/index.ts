@@ -15,6 +15,7 @@ export type { LinkStats, MemoryNetworkOptions, NetworkFaults } from './memory-ne
 export { MemorySnapshotStore } from './memory-snapshot-store.ts';
 export type { MemorySnapshotStoreOptions } from './memory-snapshot-store.ts';
 export { MemoryTransport } from './memory-transport.ts';
+export type { MemoryFabric } from './memory-transport.ts';
 export { testSnapshotStore } from './snapshot-store-suite.ts';
 export type { SnapshotStoreFixture } from './snapshot-store-suite.ts';
 export { testStateMachine } from './state-machine-suite.ts';

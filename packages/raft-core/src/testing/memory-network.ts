@@ -3,7 +3,7 @@ import { SeededRandom } from '../core/random.ts';
 import type { Message, NodeId } from '../core/types.ts';
 import type { Clock, Transport, TransportHandler } from '../runtime/interfaces.ts';
 import { messageSizeBytes } from '../runtime/message-size.ts';
-import { MemoryTransport } from './memory-transport.ts';
+import { MemoryTransport, type MemoryFabric } from './memory-transport.ts';
 
 /** What goes wrong on every link. Probabilities are in [0, 1] and count per message. */
 export interface NetworkFaults {
@@ -58,7 +58,7 @@ interface Link {
 }
 
 /** Connects {@link MemoryTransport}s. All faults are drawn from one seed, so a run on a manual clock repeats exactly. */
-export class MemoryNetwork {
+export class MemoryNetwork implements MemoryFabric {
   readonly clock: Clock;
   readonly #random: SeededRandom;
   readonly #queueMaxBytes: number;

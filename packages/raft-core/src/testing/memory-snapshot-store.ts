@@ -1,5 +1,4 @@
 /** A SnapshotStore in memory: content-addressed, resumable, and as strict as one on disk. */
-import { createHash } from 'node:crypto';
 import type {
   SnapshotChunkRef,
   SnapshotContent,
@@ -8,6 +7,7 @@ import type {
   SnapshotStore,
   StoredSnapshot,
 } from '../runtime/interfaces.ts';
+import { sha256Hex } from './sha256.ts';
 
 const SNAPSHOTS_KEPT = 3;
 const READ_SLICE_BYTES = 64 * 1024;
@@ -31,6 +31,8 @@ export class MemorySnapshotStore implements SnapshotStore {
   readonly #options: MemorySnapshotStoreOptions;
   /** By hash: chunks and manifests. */
   readonly #blobs = new Map<string, Uint8Array>();
+  /** Chunks of sealed sections by key: their content is read once. */
+  readonly #sealed = new Map<string, SnapshotChunkRef>();
   readonly #partial = new Map<string, Uint8Array[]>();
   /** Oldest first. */
   readonly #installed: StoredSnapshot[] = [];
@@ -59,8 +61,11 @@ export class MemorySnapshotStore implements SnapshotStore {
     this.#checkAlive('save');
     const sections: ManifestSection[] = [];
     const chunks: SnapshotChunkRef[] = [];
-    for (const { key, sealed, records } of content.sections) {
-      const chunk = this.#keep(joinRecords(records()));
+    for (const section of content.sections) {
+      const { key, sealed } = section;
+      const known = sealed ? this.#sealed.get(key) : undefined;
+      const chunk = known ?? this.#keep(joinRecords(section.records()));
+      if (sealed) this.#sealed.set(key, chunk);
       chunks.push(chunk);
       sections.push({ key, sealed, sha256: chunk.sha256 });
     }
@@ -149,7 +154,7 @@ export class MemorySnapshotStore implements SnapshotStore {
     }
     this.#partial.delete(ref.sha256);
     const whole = concat(parts);
-    if (sha256Of(whole) !== ref.sha256)
+    if (sha256Hex(whole) !== ref.sha256)
       throw new Error(`receiving chunk ${ref.sha256}: its content has another hash`);
     this.#blobs.set(ref.sha256, whole);
   }
@@ -168,10 +173,13 @@ export class MemorySnapshotStore implements SnapshotStore {
     for (const hash of this.#blobs.keys()) {
       if (!wanted.has(hash)) this.#blobs.delete(hash);
     }
+    for (const [key, chunk] of this.#sealed) {
+      if (!wanted.has(chunk.sha256)) this.#sealed.delete(key);
+    }
   }
 
   #keep(bytes: Uint8Array): SnapshotChunkRef {
-    const sha256 = sha256Of(bytes);
+    const sha256 = sha256Hex(bytes);
     if (!this.#blobs.has(sha256)) this.#blobs.set(sha256, bytes);
     return { sha256, sizeBytes: bytes.length };
   }
@@ -185,10 +193,6 @@ export class MemorySnapshotStore implements SnapshotStore {
   #checkAlive(operation: string): void {
     if (this.#crashed) throw new Error(`${operation} of a snapshot: the store crashed before it was durable`);
   }
-}
-
-function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

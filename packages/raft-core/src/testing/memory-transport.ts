@@ -1,6 +1,7 @@
 /** A node's Transport on a {@link MemoryNetwork}. */
 import type { LogIndex, Message, NodeId, Term } from '../core/types.ts';
 import type {
+  Clock,
   Member,
   SnapshotSource,
   StoredSnapshot,
@@ -8,16 +9,31 @@ import type {
   TransportHandler,
   TransportPeerStats,
 } from '../runtime/interfaces.ts';
-import type { MemoryNetwork } from './memory-network.ts';
+
+/** What a {@link MemoryTransport} needs of its network. */
+export interface MemoryFabric {
+  readonly clock: Clock;
+  /** Node `id` listens; fails if it does already. */
+  attach(id: NodeId, handler: TransportHandler): void;
+  /** Node `id` no longer listens; what is on its way to it is lost. */
+  detach(id: NodeId, handler: TransportHandler): void;
+  /** Queues messages on a link. */
+  send(from: NodeId, to: NodeId, messages: readonly Message[]): void;
+  /** True while a call from one to the other and its answer would pass. */
+  reachable(from: NodeId, to: NodeId): boolean;
+  /** The handler to ask for a snapshot; fails where the network would. */
+  peer(from: NodeId, to: NodeId): TransportHandler;
+  linkStats(from: NodeId, to: NodeId): Omit<TransportPeerStats, 'connected' | 'reconnects'>;
+}
 
 /** See {@link Transport}. Members are found by id: addresses are ignored. */
 export class MemoryTransport implements Transport {
-  readonly #network: MemoryNetwork;
+  readonly #network: MemoryFabric;
   readonly #id: NodeId;
   #handler: TransportHandler | undefined;
   #peers: readonly Member[] = [];
 
-  constructor(network: MemoryNetwork, id: NodeId) {
+  constructor(network: MemoryFabric, id: NodeId) {
     this.#network = network;
     this.#id = id;
   }

@@ -18,10 +18,10 @@ interface Picture {
 }
 
 function capture(content: SnapshotContent): readonly Picture[] {
-  return content.sections.map(({ key, sealed, records }) => ({
-    key,
-    sealed,
-    records: Array.from(records(), (record) => record.slice()),
+  return content.sections.map((section) => ({
+    key: section.key,
+    sealed: section.sealed,
+    records: Array.from(section.records(), (record) => record.slice()),
   }));
 }
 

@@ -17,7 +17,7 @@ export interface TransportPairFixture {
   /** How each is reached. */
   readonly members: readonly [Member, Member];
   /** Lets time pass until `condition` holds or some seconds have gone by. The default polls in real time. */
-  waitFor?(condition: () => boolean): Promise<void>;
+  readonly waitFor?: (condition: () => boolean) => Promise<void>;
   dispose?(): Promise<void>;
 }
 

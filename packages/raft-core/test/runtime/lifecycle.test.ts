@@ -113,16 +113,16 @@ describe('leadership', () => {
 
 describe('a fatal error', () => {
   it('of the log stops this instance only: pending proposals are unknown, the group goes on', async () => {
-    let broken: number | undefined;
+    const broken = new Set<number>();
     const cluster = await Cluster.start({
       logStore: (id) => ({
-        beforeSync: () => (id === broken ? Promise.reject(new Error('EIO: fsync')) : Promise.resolve()),
+        beforeSync: () => (broken.has(id) ? Promise.reject(new Error('EIO: fsync')) : Promise.resolve()),
       }),
     });
     const leader = await cluster.leader();
     const fatal: RaftError[] = [];
     leader.on('fatal', ({ error }) => fatal.push(error));
-    broken = leader.id;
+    broken.add(leader.id);
     const proposed = cluster.failure(leader.propose(bytes('x')));
     expect(await proposed).toMatchObject({ code: 'outcomeUnknown' });
     expect(fatal).toHaveLength(1);
