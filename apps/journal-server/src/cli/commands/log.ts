@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ENTRY_TYPES, type EntryFilter, type EntrySeq, type EntryType } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { untilInterrupted } from '../interruption.ts';
 import { withJournal, type Journal } from '../journal/index.ts';
 import { addScopeOptions, parseSequence, scopeOf, type ScopeFlags } from '../options.ts';
 import { parseChoice, parseCount } from '../parse.ts';
@@ -45,7 +46,8 @@ export function register(program: Command, context: CliContext): void {
       // How far the journal was before the listing: what comes later is what following shows.
       const known = flags.follow === true ? (await journal.status()).entries : 0;
       const last = await print(context, journal, filter);
-      if (flags.follow === true) await follow(context, journal, filter, Math.max(known, last + 1));
+      if (flags.follow !== true) return;
+      await untilInterrupted((signal) => follow(context, journal, filter, Math.max(known, last + 1), signal));
     });
   });
 }
@@ -71,12 +73,13 @@ async function follow(
   journal: Journal,
   filter: EntryFilter,
   from: number,
+  signal: AbortSignal,
 ): Promise<void> {
   const { limit: _limit, ...matching } = filter;
   let next = from;
-  while (filter.to_sequence === undefined || next <= filter.to_sequence) {
+  while (!signal.aborted && (filter.to_sequence === undefined || next <= filter.to_sequence)) {
     const last = await print(context, journal, { ...matching, from_sequence: next as EntrySeq });
     if (last >= next) next = last + 1;
-    else await delay(FOLLOW_INTERVAL_MS);
+    else await delay(FOLLOW_INTERVAL_MS, undefined, { signal });
   }
 }

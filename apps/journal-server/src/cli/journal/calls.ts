@@ -9,7 +9,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { setTimeout as delay } from 'node:timers/promises';
-import { journal, OUTCOME_KEY, policy, REQUEST_ID_KEY } from '@pact-journal/journal-proto';
+import { journal, OUTCOME_KEY, policy, REQUEST_ID_KEY, stream } from '@pact-journal/journal-proto';
 import type { GlobalOptions } from '../context.ts';
 import { CliError, cliErrorOfStatus } from '../errors.ts';
 
@@ -24,6 +24,7 @@ export interface Connection {
   readonly overlays: journal.OverlayServiceClient;
   readonly query: journal.JournalQueryServiceClient;
   readonly policies: policy.PolicyServiceClient;
+  readonly boots: stream.BootConfigServiceClient;
   close(): void;
 }
 
@@ -77,10 +78,14 @@ export class Calls {
     });
   }
 
-  /** Messages of a stream. Another server is tried only as long as none has come. */
-  async *stream<Message>(call: StreamCall<Message>): AsyncGenerator<Message> {
+  /** Messages of a stream. Another server is tried only as long as none has come. Aborting ends it with an error. */
+  async *stream<Message>(call: StreamCall<Message>, signal?: AbortSignal): AsyncGenerator<Message> {
     const { iterator, first } = await this.anywhere(async (connection) => {
+      signal?.throwIfAborted();
       const messages = call(connection, this.metadata(), {});
+      signal?.addEventListener('abort', () => {
+        messages.cancel();
+      });
       const opened: AsyncIterator<Message> = messages[Symbol.asyncIterator]();
       return { iterator: opened, first: await opened.next() };
     });
@@ -152,6 +157,7 @@ function connectTo(endpoint: string): Connection {
     overlays: new journal.OverlayServiceClient(endpoint, insecure, shared),
     query: new journal.JournalQueryServiceClient(endpoint, insecure, shared),
     policies: new policy.PolicyServiceClient(endpoint, insecure, shared),
+    boots: new stream.BootConfigServiceClient(endpoint, insecure, shared),
     close: () => {
       channel.close();
     },
