@@ -4,6 +4,7 @@ import {
   credentials,
   Metadata,
   status,
+  type Deadline,
   type MethodDefinition,
   type ServerUnaryCall,
   type ServiceError,
@@ -39,14 +40,35 @@ export class LeaderForwarder {
   }
 
   /** Calls the leader. Rejects with {@link CallError}: the leader's own, or `UNAVAILABLE` where it cannot be asked. */
-  async unary<Request, Response>(
+  unary<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
     call: ServerUnaryCall<Request, Response>,
     reason: NotLeaderError,
   ): Promise<Response> {
-    const client = this.leaderClient(reason, call.metadata);
-    const metadata = this.metadataFor(call.metadata);
+    const onCancel = (cancel: () => void): void => {
+      call.on('cancelled', cancel);
+    };
+    return this.ask(method, request, reason, {
+      metadata: call.metadata,
+      deadline: call.getDeadline(),
+      onCancel,
+    });
+  }
+
+  /** Asks the leader something on behalf of a call that came in with the given metadata. Rejects like `unary`. */
+  async ask<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    reason: NotLeaderError,
+    incoming: {
+      readonly metadata: Metadata;
+      readonly deadline: Deadline;
+      readonly onCancel?: (cancel: () => void) => void;
+    },
+  ): Promise<Response> {
+    const client = this.leaderClient(reason, incoming.metadata);
+    const metadata = this.metadataFor(incoming.metadata);
     return new Promise((resolve, reject) => {
       const onward = client.makeUnaryRequest(
         method.path,
@@ -54,14 +76,14 @@ export class LeaderForwarder {
         method.responseDeserialize,
         request,
         metadata,
-        { deadline: call.getDeadline() },
+        { deadline: incoming.deadline },
         (error: ServiceError | null, response?: Response) => {
           if (error !== null) reject(new CallError(error.code, error.details, error.metadata));
           else if (response !== undefined) resolve(response);
           else reject(new CallError(status.INTERNAL, 'the leader answered nothing'));
         },
       );
-      call.on('cancelled', () => {
+      incoming.onCancel?.(() => {
         onward.cancel();
       });
     });

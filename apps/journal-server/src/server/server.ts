@@ -179,6 +179,8 @@ export class RunningServer {
         replace: (oldId, newId) => group.replace(oldId, newId),
         transferLeadership: (to) => group.transferLeadership(to),
         snapshot: () => group.snapshot(),
+        whoLeads: () => group.whoLeads(),
+        forwarder,
         version: this.#version,
         startedMs: this.#startedMs,
         insecure: config.node.insecure,
@@ -259,7 +261,8 @@ export class RunningServer {
     // First the leadership, so that writers find another leader while their calls here are still answered.
     if (group?.facts().role === 'leader' && !group.isSoleVoter() && this.#fatal === undefined) {
       await group.transferLeadership(undefined).catch((error: unknown) => {
-        this.log.warn({ err: error }, 'leadership could not be handed over before stopping');
+        const reason = error instanceof Error ? error.message : String(error);
+        this.log.warn({ reason }, 'leadership could not be handed over before stopping');
       });
     }
     if (grpc !== undefined) {

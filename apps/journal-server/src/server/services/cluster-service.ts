@@ -1,11 +1,15 @@
 /** ClusterService: the Raft group as operators see and change it. */
 import { journal } from '@pact-journal/journal-proto';
+import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { Alarm } from '../alarms.ts';
 import type { ClusterFacts, MemberFacts } from '../facts.ts';
+import { wasForwarded, type LeaderForwarder } from '../forwarder.ts';
+import type { CallContext } from '../rpc.ts';
 import { invalid, type ServiceContext } from './context.ts';
 import { parseAddress } from '../../config/index.ts';
 
 const methods = journal.ClusterServiceDefinition;
+const LEADER_TIMEOUT_MS = 1_000;
 
 /** A node that is to join. */
 export interface NewMember {
@@ -35,6 +39,9 @@ export interface ClusterControl {
   /** To whoever is best placed where no node is named. */
   transferLeadership(to: number | undefined): Promise<void>;
   snapshot(): Promise<SnapshotFacts>;
+  /** Undefined while this node leads. */
+  whoLeads(): NotLeaderError | undefined;
+  readonly forwarder: LeaderForwarder;
   readonly version: string;
   readonly startedMs: number;
   readonly insecure: boolean;
@@ -47,9 +54,19 @@ export function clusterService(
   const members = (): { members: journal.MemberStatus[] } => ({
     members: control.facts().members.map(memberToWire),
   });
+  /** Only the leader knows how far the members are; where it does not answer, what this node knows has to do. */
+  const membersByLeader = async ({ metadata }: CallContext): Promise<{ members: journal.MemberStatus[] }> => {
+    const elsewhere = control.whoLeads();
+    if (elsewhere === undefined || wasForwarded(metadata)) return members();
+    const deadline = Date.now() + LEADER_TIMEOUT_MS;
+    return control.forwarder.ask(methods.listMembers, {}, elsewhere, { metadata, deadline }).catch(members);
+  };
   return {
-    getStatus: rpc.unary(methods.getStatus, () => statusToWire(control, state())),
-    listMembers: rpc.unary(methods.listMembers, members),
+    getStatus: rpc.unary(methods.getStatus, async (_request, context) => ({
+      ...statusToWire(control, state()),
+      ...(await membersByLeader(context)),
+    })),
+    listMembers: rpc.unary(methods.listMembers, (_request, context) => membersByLeader(context)),
     addLearner: rpc.leader(methods.addLearner, async (request) => {
       await control.addLearner(newMemberOf(request), request.autoPromote);
       return members();
