@@ -167,8 +167,18 @@ describe('a node delta', () => {
         { action: 'Modify', key: 'b', value: '3', previous: '2' },
         { action: 'Remove', key: 'c', value: null, previous: '2' },
         { action: 'Add', key: 'd', value: '3', previous: null },
+        { action: 'Remove', key: 'e', value: null, previous: null },
       ],
     });
+  });
+
+  it('removes what the vCluster does not have too: the node may boot into another one', () => {
+    const fixture = fleet();
+    fixture.append(aCommit({ VCluster: 'other' }, { kernel: { a: '1' } }));
+    fixture.append(aCommit(n1, { kernel: { a: null } }));
+    expect(fixture.journal.nodeDelta('n1').delta.kernel).toEqual([
+      { action: 'Remove', key: 'a', value: null, previous: null },
+    ]);
   });
 
   it('follows changes of the vCluster and of the assignment', () => {

@@ -70,7 +70,7 @@ function ownLayer(layers: readonly Layer[]): Layer | undefined {
 }
 
 function deviates(cell: KeyCell, wider: readonly Layer[]): boolean {
-  return cell.declared !== undefined && !sameDeclared(cell.declared, resolveKey(wider, cell.of));
+  return !cell.isUnset && !sameDeclared(cell.declared, resolveKey(wider, cell.of));
 }
 
 const NO_ITEMS: readonly DeltaItem[] = Object.freeze([]);
@@ -81,8 +81,10 @@ function itemsOf(own: Layer, wider: readonly Layer[], kind: DeltaKind): readonly
   const items: DeltaItem[] = [];
   for (const cell of cells) {
     if (cell.declared === undefined) continue;
-    const item = changeItem(cell.of.key, resolveKey(wider, cell.of) ?? undefined, cell.declared ?? undefined);
-    if (item !== undefined) items.push(item);
+    const { key } = cell.of;
+    const item = changeItem(key, resolveKey(wider, cell.of) ?? undefined, cell.declared ?? undefined);
+    // What the node removes is told even where its own virtual cluster does not have it: it may boot into another one.
+    items.push(item ?? { action: 'Remove', key, previous: null, value: null });
   }
   return items;
 }
