@@ -69,6 +69,20 @@ describe('a follower that is gone', () => {
   }
 });
 
+describe('applying', () => {
+  it('is done in bounded batches, with other work in between', async () => {
+    const cluster = await Cluster.start({ options: { applyMaxEntries: 10 } });
+    const leader = await cluster.leader();
+    const batches: number[] = [];
+    leader.on('applied', ({ fromIndex, toIndex }) => batches.push(toIndex - fromIndex + 1));
+    const outcomes = Array.from({ length: 500 }, () => leader.propose(bytes('x')));
+    await cluster.clock.resolve(Promise.all(outcomes));
+    expect(batches.reduce((sum, size) => sum + size, 0)).toBe(500);
+    expect(Math.max(...batches)).toBeLessThanOrEqual(10);
+    await cluster.stopAll();
+  });
+});
+
 describe('received messages', () => {
   it('beyond the inbox limit are dropped and sent again, and heartbeats pass them', async () => {
     const cluster = await Cluster.start({

@@ -89,7 +89,7 @@ describe('membership', () => {
   });
 
   it('replaces several members in one step through a joint configuration that is left by itself', async () => {
-    const cluster = await Cluster.start();
+    const cluster = await Cluster.start({ faults: { latencyMsMin: 5, latencyMsMax: 5 } });
     const leader = await cluster.leader();
     const [first, second] = cluster.nodes.filter((node) => node !== leader);
     if (first === undefined || second === undefined) throw new Error('three nodes are needed');
@@ -105,6 +105,8 @@ describe('membership', () => {
         { type: 'remove', id: first.id },
         { type: 'demote', id: second.id },
       ]),
+      60_000,
+      1,
     );
     expect(leader.status().confState).toMatchObject({
       voters: [leader.id, 4, 5],
@@ -200,6 +202,37 @@ describe('membership', () => {
       code: 'invalidArgument',
     });
     expect(await cluster.failure(follower.remove(toNodeId(1)))).toMatchObject({ code: 'notLeader' });
+    await cluster.stopAll();
+  });
+
+  it('is in a snapshot as soon as it has changed: a restart need not know what was committed since', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    await cluster.clock.resolve(leader.addLearner(member(FOUR)));
+    await cluster.converge(leader);
+    await cluster.clock.advance(100);
+    for (const { snapshotStore } of cluster.sites.values()) {
+      expect(snapshotStore.latest()?.meta.confState.learners).toEqual([FOUR]);
+      expect(snapshotStore.latest()?.meta.members).toContainEqual(member(FOUR));
+    }
+    await cluster.stopAll();
+  });
+
+  it('comes with a snapshot to a member that missed the change', async () => {
+    const cluster = await Cluster.start({
+      options: { snapshotIntervalEntries: 20, logRetentionEntries: 2, logRetentionMaxEntries: 4 },
+    });
+    const leader = await cluster.leader();
+    const missing = cluster.follower(leader);
+    cluster.network.isolate(missing.id);
+    await cluster.clock.resolve(leader.addLearner(member(FOUR, { zone: 'b' })));
+    await cluster.clock.resolve(
+      Promise.all(Array.from({ length: 60 }, (_, index) => leader.propose(bytes(`${index}`)))),
+    );
+    cluster.network.heal();
+    await cluster.clock.until(() => missing.status().appliedIndex === leader.status().appliedIndex);
+    expect(missing.status().confState).toEqual(leader.status().confState);
+    expect(missing.status().members.find(({ id }) => id === FOUR)).toMatchObject(member(FOUR, { zone: 'b' }));
     await cluster.stopAll();
   });
 

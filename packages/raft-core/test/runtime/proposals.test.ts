@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isNotLeaderError, isOverloadedError } from '../../src/index.ts';
-import { bytes, Cluster } from './cluster.ts';
+import { bytes, Cluster, failureOf } from './cluster.ts';
 
 describe('proposing', () => {
   it('resolves with index, term and result once the entry is applied, and every node applies it', async () => {
@@ -95,15 +95,17 @@ describe('the outcome of a proposal', () => {
     const cluster = await Cluster.start();
     const leader = await cluster.leader();
     cluster.network.isolate(leader.id);
-    const lost = leader.propose(bytes('lost'));
-    lost.catch(() => undefined);
+    // The first gives way to the next leader's empty entry, the second to a proposal there.
+    const lost = [failureOf(leader.propose(bytes('lost'))), failureOf(leader.propose(bytes('lost too')))];
     await cluster.clock.until(() =>
       cluster.nodes.some((node) => node !== leader && node.status().role === 'leader'),
     );
     const next = cluster.nodes.find((node) => node !== leader && node.status().role === 'leader');
     await cluster.clock.resolve(next?.propose(bytes('kept')) ?? Promise.reject(new Error('no leader')));
     cluster.network.heal();
-    expect(await cluster.failure(lost)).toMatchObject({ code: 'notCommitted', outcome: 'notCommitted' });
+    for (const error of await cluster.clock.resolve(Promise.all(lost))) {
+      expect(error).toMatchObject({ code: 'notCommitted', outcome: 'notCommitted' });
+    }
     await cluster.converge();
     for (const site of cluster.sites.values()) expect(site.stateMachine.texts).toEqual(['kept']);
     await cluster.stopAll();
@@ -116,6 +118,31 @@ describe('the outcome of a proposal', () => {
     const error = await cluster.failure(leader.propose(bytes('x')));
     expect(error).toMatchObject({ code: 'outcomeUnknown', outcome: 'unknown' });
     expect(leader.status().queues.proposalsBytes).toBe(0);
+    await cluster.stopAll();
+  });
+
+  it('is unknown when a snapshot covers its place', async () => {
+    const cluster = await Cluster.start({
+      options: {
+        proposalTimeoutMs: 0,
+        snapshotIntervalEntries: 20,
+        logRetentionEntries: 2,
+        logRetentionMaxEntries: 4,
+      },
+    });
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const lost = failureOf(leader.propose(bytes('lost')));
+    await cluster.clock.until(() =>
+      cluster.nodes.some((node) => node !== leader && node.status().role === 'leader'),
+    );
+    const next = cluster.nodes.find((node) => node !== leader && node.status().role === 'leader');
+    if (next === undefined) throw new Error('no new leader');
+    await cluster.clock.resolve(
+      Promise.all(Array.from({ length: 60 }, (_, index) => next.propose(bytes(`${index}`)))),
+    );
+    cluster.network.heal();
+    expect(await cluster.clock.resolve(lost)).toMatchObject({ code: 'outcomeUnknown' });
     await cluster.stopAll();
   });
 

@@ -45,6 +45,34 @@ describe('a linearizable read', () => {
     await cluster.stopAll();
   });
 
+  it('waits until the local state machine has applied what was confirmed', async () => {
+    const closed = new Set<number>();
+    const held: (() => void)[] = [];
+    const cluster = await Cluster.start({
+      options: { diskStallMs: 0 },
+      logStore: (id) => ({
+        beforeSync: () => (closed.has(id) ? new Promise((resolve) => held.push(resolve)) : Promise.resolve()),
+      }),
+    });
+    const leader = await cluster.leader();
+    const follower = cluster.follower(leader);
+    // What is not durable here is not applied here, though the others have committed it.
+    closed.add(follower.id);
+    const { index } = await cluster.clock.resolve(leader.propose(bytes('x')));
+    let read: number | undefined;
+    const reading = follower.linearizableRead().then((confirmed) => {
+      read = confirmed;
+    });
+    await cluster.clock.advance(1000);
+    expect(read).toBeUndefined();
+    closed.clear();
+    for (const release of held) release();
+    await cluster.clock.resolve(reading);
+    expect(read).toBe(index);
+    expect(cluster.site(follower.id).stateMachine.texts).toEqual(['x']);
+    await cluster.stopAll();
+  });
+
   it('fails with readTimeout when no quorum confirms it', async () => {
     const cluster = await Cluster.start({ options: { readTimeoutMs: 2000 } });
     const leader = await cluster.leader();

@@ -160,6 +160,35 @@ describe('a follower that needs compacted entries', () => {
     await cluster.stopAll();
   });
 
+  it('first applies what it has committed before', async () => {
+    const cluster = await Cluster.start({
+      options: { ...SMALL, applyMaxEntries: 1, messageMaxBytes: 1 << 20 },
+    });
+    const leader = await cluster.leader();
+    const follower = cluster.follower(leader);
+    // It receives entries, but is not told that they are committed.
+    cluster.network.setFilter(
+      ({ to, type, entries }) => to !== follower.id || (type === 'MsgApp' && entries.length > 1),
+    );
+    await fill(cluster, leader, 60);
+    cluster.network.isolate(follower.id);
+    await fill(cluster, leader, 300);
+    const before = follower.status();
+    expect(before.lastIndex - before.appliedIndex).toBeGreaterThan(50);
+    let installedAfter: number | undefined;
+    follower.on('snapshotInstalled', () => {
+      installedAfter = cluster.site(follower.id).stateMachine.records.length;
+    });
+    // The commit index comes first, the snapshot while its sixty entries are being applied one by one.
+    cluster.network.setFilter(undefined);
+    cluster.network.heal();
+    await cluster.converge(leader);
+    expect(installedAfter).toBeGreaterThan(60);
+    expect(follower.status().fatal).toBeUndefined();
+    expect(cluster.site(follower.id).stateMachine.texts).toEqual(cluster.site(leader.id).stateMachine.texts);
+    await cluster.stopAll();
+  });
+
   it('ignores a snapshot that is not newer than what it has committed', async () => {
     const { cluster, leader, lagging: follower } = await lagging();
     const snapshots: Parameters<Parameters<typeof cluster.network.setFilter>[0] & object>[0][] = [];
@@ -172,11 +201,16 @@ describe('a follower that needs compacted entries', () => {
     await fill(cluster, leader, 50);
     await cluster.converge(leader);
     const { appliedIndex } = follower.status();
+    let transfers = 0;
+    follower.on('snapshotTransfer', () => {
+      transfers++;
+    });
     const late = snapshots[0];
     if (late === undefined) throw new Error('no snapshot was sent');
     cluster.network.send(leader.id, follower.id, [late, late]);
     await cluster.clock.advance(1000);
     expect(follower.status().appliedIndex).toBeGreaterThanOrEqual(appliedIndex);
+    expect(transfers).toBe(0);
     await cluster.clock.resolve(leader.propose(bytes('after')));
     await cluster.converge(leader);
     expect(cluster.site(follower.id).stateMachine.texts).toEqual(cluster.site(leader.id).stateMachine.texts);
