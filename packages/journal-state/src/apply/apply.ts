@@ -92,9 +92,11 @@ function applyCommand(tables: Tables, command: JournalCommand): ApplyOutcome {
 }
 
 function updateNodeState(tables: Tables, nodeId: ComputeNodeId, state: ConfigState): StateChanges {
-  const wasKnown = tables.nodes.get(nodeId) !== undefined;
-  const changed = tables.nodes.setState(nodeId, state);
-  return changed || !wasKnown ? { staleOverlays: NO_VCLUSTERS, nodeState: nodeId } : NO_CHANGES;
+  const nodesBefore = tables.nodes.size;
+  const changed = tables.nodes.setState(tables.nodes.ensure(nodeId), state);
+  return changed || tables.nodes.size > nodesBefore
+    ? { staleOverlays: NO_VCLUSTERS, nodeState: nodeId }
+    : NO_CHANGES;
 }
 
 function assignNode(tables: Tables, nodeId: ComputeNodeId, vclusterId: VClusterId | null): StateChanges {

@@ -3,6 +3,7 @@ import { JournalStateError } from '../errors.ts';
 import { entrySeq, refuse } from '../parse/fields.ts';
 import { formatScope, sameScope } from '../parse/scope.ts';
 import { changesConfiguration } from '../config/fold.ts';
+import type { Layer } from '../config/layer.ts';
 import type { Tables } from '../tables/tables.ts';
 import { assignedTo } from '../tables/nodes.ts';
 import { timestampToMs } from '../timestamp.ts';
@@ -54,8 +55,8 @@ export function appendEntry(tables: Tables, entry: NewConfigEntry): Appended {
     if (before !== undefined) return { sequence: before, changes: { staleOverlays: NO_VCLUSTERS } };
     checkExpiry(tables, entry, entry.expires);
   }
-  const appended = append(tables, entry);
-  return { sequence: appended.sequence, changes: changesOf(tables, appended) };
+  const { appended, layer } = append(tables, entry);
+  return { sequence: appended.sequence, changes: changesOf(tables, appended, layer) };
 }
 
 /**
@@ -87,36 +88,43 @@ export function setPolicy(
     state_delta: null,
     ttl_seconds: null,
   };
-  const appended = append(tables, entry, policy);
+  const { appended } = append(tables, entry, policy);
   return { sequence, changes: { entry: appended, staleOverlays: [vclusterId], policy: vclusterId } };
 }
 
-function append(tables: Tables, entry: NewConfigEntry, policy?: VClusterPolicy): ConfigEntry {
+function append(
+  tables: Tables,
+  entry: NewConfigEntry,
+  policy?: VClusterPolicy,
+): { readonly appended: ConfigEntry; readonly layer: Layer } {
   const known = tables.scopes.find(entry.scope);
-  // A scope gets its number before its first entry is written, but an entry that is refused must not leave a trace.
-  const appended = tables.entries.append(entry, tables.clock, known?.number ?? tables.scopes.size, policy);
-  tables.follow(appended, known ?? tables.scopes.layer(entry.scope));
-  return appended;
+  // A new scope is entered only with its first entry: one that is refused must not leave a trace.
+  const position = known ?? { number: tables.scopes.size, newest: -1 };
+  const appended = tables.entries.append(entry, tables.clock, position, policy);
+  const layer = known ?? tables.scopes.layer(entry.scope);
+  tables.follow(appended, layer);
+  return { appended, layer };
 }
 
-function changesOf(tables: Tables, entry: ConfigEntry): StateChanges {
+function changesOf(tables: Tables, entry: ConfigEntry, layer: Layer): StateChanges {
   const { scope, entry_type } = entry;
   if (scope === 'Global' || 'VCluster' in scope) {
     const stale = scope === 'Global' ? ('all' as const) : [scope.VCluster];
     const staleOverlays = changesConfiguration(entry_type) ? stale : NO_VCLUSTERS;
-    return { entry, staleOverlays, ...emergencyChange(entry) };
+    return withEmergency(entry, { entry, staleOverlays });
   }
-  const wasKnown = tables.nodes.get(scope.Node) !== undefined;
+  const nodesBefore = tables.nodes.size;
+  if (layer.nodeNumber < 0) layer.nodeNumber = tables.nodes.ensure(scope.Node);
   const state = entry.expires === undefined ? STATE_AFTER[entry_type] : undefined;
-  tables.nodes.ensure(scope.Node);
-  const changed = state !== undefined && tables.nodes.setState(scope.Node, state);
-  const nodeState = changed || !wasKnown ? { nodeState: scope.Node } : {};
-  return { entry, staleOverlays: NO_VCLUSTERS, ...nodeState, ...emergencyChange(entry) };
+  const changed = state !== undefined && tables.nodes.setState(layer.nodeNumber, state);
+  const isNews = changed || tables.nodes.size > nodesBefore;
+  const changes = { entry, staleOverlays: NO_VCLUSTERS };
+  return withEmergency(entry, isNews ? { ...changes, nodeState: scope.Node } : changes);
 }
 
-function emergencyChange(entry: ConfigEntry): { readonly emergency?: Scope } {
+function withEmergency(entry: ConfigEntry, changes: StateChanges): StateChanges {
   const isEmergency = entry.entry_type === 'EmergencyStart' || entry.entry_type === 'EmergencyEnd';
-  return isEmergency ? { emergency: entry.scope } : {};
+  return isEmergency ? { ...changes, emergency: entry.scope } : changes;
 }
 
 // -- rules ------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ export class ConfigFold {
     for (const wider of new Set([...then, ...now])) {
       for (const { of, seq } of wider.allCells()) {
         if (seq <= target && !reassigned) continue;
-        if (layer.cell(of)?.declared !== undefined) continue;
+        if (layer.cell(of)?.isUnset === false) continue;
         const wanted = resolveKeyAt(then, of, target, reader);
         if (sameDeclared(wanted, resolveKey(now, of))) continue;
         layer.set(of, { seq: entry.sequence, setBy: wanted?.set_by ?? entry.sequence }, wanted ?? null);

@@ -1,7 +1,8 @@
-import { lowerBound } from '../log/growable.ts';
+import { GrowableUint32 } from '../log/growable.ts';
+import { entrySeq } from '../parse/fields.ts';
 import { extendDigest, recordDigest } from '../tables/table-digest.ts';
 import type { RecordDigest, TableDigest } from '../tables/table-digest.ts';
-import type { DeltaKind, Scope } from '../types.ts';
+import type { DeltaItem, DeltaKind, Scope } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
 import { compareKeys } from './keys.ts';
 import type { ConfigKey } from './keys.ts';
@@ -21,48 +22,83 @@ export interface KeyVersion {
 /** What a scope says about a key, in full: an item, or that the key is removed (`null`), or nothing (`undefined`). */
 export type Declared = EffectiveItem | null | undefined;
 
-/** One key of one scope: what it says now, and when it said what before. */
+/** An item as it is kept: a plain value, or one with attributes; null: declared absent; undefined: nothing is declared. */
+type Held = string | { readonly value: string | null; readonly spec: DeltaItem['spec'] } | null | undefined;
+
+function hold(declared: Declared): Held {
+  if (declared === null || declared === undefined) return declared;
+  const { value, spec } = declared;
+  return spec === undefined && value !== null ? value : { value, spec };
+}
+
+/**
+ * One key of one scope: what it says now, and when it said what before. There may be millions, so they are small:
+ * what a cell said before is read from the entries that said it.
+ */
 export class KeyCell {
   readonly of: ConfigKey;
   readonly layer: Layer;
   seq = UNSET;
   setBy = UNSET;
-  /** See {@link Declared}. */
-  declared: Declared = undefined;
-  /** Earlier versions, ascending, in turn `seq` and `setBy` of each. Only keys that changed have any. */
-  #older: { readonly seqs: number[]; readonly setBys: number[] } | undefined = undefined;
+  #held: Held = undefined;
+  /** Earlier versions, ascending: in turn `seq` and `setBy` of each. Only keys that changed have any. */
+  #older: number[] | undefined = undefined;
 
   constructor(layer: Layer, of: ConfigKey) {
     this.layer = layer;
     this.of = of;
   }
 
+  /** What the scope says about the key now. */
+  get declared(): Declared {
+    const held = this.#held;
+    if (held === null || held === undefined) return held;
+    const set_by = entrySeq(this.setBy);
+    if (typeof held === 'string') return { set_by, value: held };
+    return held.spec === undefined
+      ? { set_by, value: held.value }
+      : { set_by, spec: held.spec, value: held.value };
+  }
+
+  get isUnset(): boolean {
+    return this.#held === undefined;
+  }
+
   set(version: KeyVersion, declared: Declared): void {
     if (this.seq !== UNSET) {
-      this.#older ??= { seqs: [], setBys: [] };
-      this.#older.seqs.push(this.seq);
-      this.#older.setBys.push(this.setBy);
+      if (this.#older === undefined) this.#older = [this.seq, this.setBy];
+      else this.#older.push(this.seq, this.setBy);
     }
     this.seq = version.seq;
     this.setBy = version.setBy;
-    this.declared = declared;
+    this.#held = hold(declared);
   }
 
   /** The version in force right after `sequence`; undefined if the key was not yet known. */
   versionAt(sequence: number): KeyVersion | undefined {
     if (this.seq <= sequence) return this;
-    const at = this.#older === undefined ? -1 : lowerBound(this.#older.seqs, sequence + 1) - 1;
-    return at < 0 ? undefined : this.#olderAt(at);
+    let low = 0;
+    let high = this.#olderCount;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#olderAt(middle).seq <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : this.#olderAt(low - 1);
   }
 
   /** All versions, newest first. */
   *versions(): Generator<KeyVersion, void, undefined> {
     yield { seq: this.seq, setBy: this.setBy };
-    for (let at = (this.#older?.seqs.length ?? 0) - 1; at >= 0; at -= 1) yield this.#olderAt(at);
+    for (let at = this.#olderCount - 1; at >= 0; at -= 1) yield this.#olderAt(at);
+  }
+
+  get #olderCount(): number {
+    return (this.#older?.length ?? 0) / 2;
   }
 
   #olderAt(at: number): KeyVersion {
-    return { seq: this.#older?.seqs[at] ?? UNSET, setBy: this.#older?.setBys[at] ?? UNSET };
+    return { seq: this.#older?.[2 * at] ?? UNSET, setBy: this.#older?.[2 * at + 1] ?? UNSET };
   }
 }
 
@@ -76,8 +112,12 @@ export class Layer {
   readonly scope: Scope;
   /** Number of the scope, by the order in which scopes appeared. */
   readonly number: number;
-  /** Ascending sequences of all entries of this scope. */
-  readonly sequences: number[] = [];
+  /** Sequence of the newest entry of this scope; -1 where there is none. The earlier ones are linked from it. */
+  newest = UNSET;
+  /** Ascending sequences of all entries, kept for wide scopes only: a node has few, which are found by their links. */
+  readonly sequences: GrowableUint32 | undefined;
+  /** The node's number in the table of nodes, once it is known there; -1 until then, and for wider scopes. */
+  nodeNumber = UNSET;
   /** Sequence of the newest entry that changes this scope's configuration; -1 where there is none. */
   version = UNSET;
   /** Counts changes: equal counts mean an unchanged configuration. */
@@ -92,6 +132,7 @@ export class Layer {
   constructor(scope: Scope, number: number, tableDigest: TableDigest) {
     this.scope = scope;
     this.number = number;
+    this.sequences = scope === 'Global' || 'VCluster' in scope ? new GrowableUint32() : undefined;
     this.#digest = recordDigest(scopeKey(scope));
     this.#tableDigest = tableDigest;
   }

@@ -2,11 +2,11 @@ import { EMPTY_HASH, HASH_TEXT_LENGTH, encodeUtf8, encodeUtf8Into, formatHash } 
 import type { Sha256 } from '../canonical.ts';
 import { SegmentLog } from './segment-log.ts';
 
-/** `,"hash":"sha256:<hex>"` as it stands in a record's JSON, without the hash itself. */
+/** What stands before the hash in a record's JSON; a quote follows it. */
 const HASH_FIELD_OPEN = ',"hash":"';
+const HASH_FIELD_OPEN_BYTES = encodeUtf8(HASH_FIELD_OPEN);
 const HASH_FIELD_LENGTH = HASH_FIELD_OPEN.length + HASH_TEXT_LENGTH + 1;
 const QUOTE = 0x22;
-const COMMA = 0x2c;
 /** Scratch space above this is given back after use. */
 const SCRATCH_KEPT_BYTES = 1 << 20;
 
@@ -58,10 +58,11 @@ export class ChainedLog {
     const end = HASH_TEXT_LENGTH + this.#totalLength;
     const split = HASH_TEXT_LENGTH + this.#headLength;
     const hash = formatHash(this.#sha256(this.#scratch.subarray(0, end)));
+    encodeUtf8Into(hash, this.#scratch);
     const target = this.log.append(this.#totalLength + HASH_FIELD_LENGTH);
     target.set(this.#scratch.subarray(HASH_TEXT_LENGTH, split));
-    writeAscii(HASH_FIELD_OPEN, target, this.#headLength);
-    writeAscii(hash, target, this.#headLength + HASH_FIELD_OPEN.length);
+    target.set(HASH_FIELD_OPEN_BYTES, this.#headLength);
+    target.set(this.#scratch.subarray(0, HASH_TEXT_LENGTH), this.#headLength + HASH_FIELD_OPEN_BYTES.length);
     target[this.#headLength + HASH_FIELD_LENGTH - 1] = QUOTE;
     target.set(this.#scratch.subarray(split, end), this.#headLength + HASH_FIELD_LENGTH);
     this.#moveHead(hash);
@@ -69,12 +70,14 @@ export class ChainedLog {
   }
 
   /**
-   * Appends a record that already has its hash. False (and nothing is appended) if the hash does not follow from the
-   * predecessor's and the record.
+   * Appends a record that already has its hash, given as bytes and as the text that they are. False (and nothing is
+   * appended) if the hash does not follow from the predecessor's and the record.
    */
-  appendVerified(bytes: Uint8Array, hash: string): boolean {
-    const at = findHashField(bytes);
-    if (at < 0 || hash.length !== HASH_TEXT_LENGTH) return false;
+  appendVerified(bytes: Uint8Array, text: string, hash: string): boolean {
+    // A quote inside of a JSON string is always escaped and no nested object has such a field: only the field is found.
+    const found = text.indexOf(HASH_FIELD_OPEN);
+    if (found < 0 || hash.length !== HASH_TEXT_LENGTH) return false;
+    const at = text.length === bytes.length ? found : encodeUtf8(text.slice(0, found)).length;
     this.#reserve(bytes.length);
     const rest = bytes.subarray(at + HASH_FIELD_LENGTH);
     this.#scratch.set(bytes.subarray(0, at), HASH_TEXT_LENGTH);
@@ -89,7 +92,7 @@ export class ChainedLog {
   #moveHead(hash: string): void {
     this.#headHash = hash;
     if (this.#scratch.length > SCRATCH_KEPT_BYTES) this.#scratch = new Uint8Array(16 * 1024);
-    writeAscii(hash, this.#scratch, 0);
+    encodeUtf8Into(hash, this.#scratch);
   }
 
   #reserve(size: number): void {
@@ -98,27 +101,4 @@ export class ChainedLog {
     grown.set(this.#scratch.subarray(0, HASH_TEXT_LENGTH));
     this.#scratch = grown;
   }
-}
-
-function writeAscii(text: string, target: Uint8Array, at: number): void {
-  for (let i = 0; i < text.length; i += 1) target[at + i] = text.charCodeAt(i);
-}
-
-/**
- * Where `,"hash":"` begins in a record, or -1. A quote inside of a JSON string is always escaped, so that these bytes
- * can only be the field itself; and no object nested in a record has a field of this name.
- */
-export function findHashField(bytes: Uint8Array): number {
-  const last = bytes.length - HASH_FIELD_LENGTH;
-  for (let at = bytes.indexOf(COMMA); at >= 0 && at <= last; at = bytes.indexOf(COMMA, at + 1)) {
-    if (startsWithHashField(bytes, at)) return at;
-  }
-  return -1;
-}
-
-function startsWithHashField(bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < HASH_FIELD_OPEN.length; i += 1) {
-    if (bytes[at + i] !== HASH_FIELD_OPEN.charCodeAt(i)) return false;
-  }
-  return true;
 }

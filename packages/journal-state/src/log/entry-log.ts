@@ -14,6 +14,7 @@ import type {
 } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
+import type { Indexed } from './growable.ts';
 
 const CACHE_SLOTS = 256;
 const CACHED_SIZE_BYTES_MAX = 16 * 1024;
@@ -26,6 +27,13 @@ const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
   ENTRY_TYPES.map((type, number) => [type, number]),
 );
 
+/** An entry's scope, and where its own entries are. */
+export interface ScopePosition {
+  readonly number: number;
+  /** Sequence of the scope's newest entry so far; -1 where there is none. */
+  readonly newest: number;
+}
+
 /**
  * All entries, as canonical JSON bytes, with indexes by scope, type and author. An entry is parsed when it is asked
  * for, and kept for a while: what is new is asked for by many.
@@ -34,9 +42,11 @@ export class EntryLog {
   readonly #chain: ChainedLog;
   readonly #types = new GrowableUint32();
   readonly #scopes = new GrowableUint32();
+  /** For each entry, one more than the entry before it of the same scope; 0 for the first. */
+  readonly #previous = new GrowableUint32();
   readonly #authors = new GrowableUint32();
-  readonly #byType: number[][] = ENTRY_TYPES.map(() => []);
-  readonly #byAuthor: number[][] = [];
+  readonly #byType = ENTRY_TYPES.map(() => new GrowableUint32());
+  readonly #byAuthor: GrowableUint32[] = [];
   readonly #authorNumbers = new Map<string, number>();
   readonly #cache: (ConfigEntry | undefined)[] = new Array<ConfigEntry | undefined>(CACHE_SLOTS);
 
@@ -57,13 +67,13 @@ export class EntryLog {
   }
 
   /**
-   * Appends an entry in its normal form, whose scope has the number `scopeNumber`.
+   * Appends an entry in its normal form.
    * @throws JournalStateError `tooLarge`; then nothing is appended
    */
   append(
     entry: NewConfigEntry,
     timestamp: Timestamp,
-    scopeNumber: number,
+    scope: ScopePosition,
     policy?: VClusterPolicy,
   ): ConfigEntry {
     const unhashed = {
@@ -94,26 +104,27 @@ export class EntryLog {
       );
     }
     const appended: ConfigEntry = Object.assign(unhashed, { hash: this.#chain.commit() });
-    this.#index(appended, scopeNumber);
+    this.#index(appended, scope);
     return appended;
   }
 
   /** Appends an entry read back from a snapshot, if its hash follows from its bytes and predecessor; else false. */
-  restore(bytes: Uint8Array, hash: string): boolean {
-    return this.#chain.appendVerified(bytes, hash);
+  restore(bytes: Uint8Array, text: string, hash: string): boolean {
+    return this.#chain.appendVerified(bytes, text, hash);
   }
 
   /** Indexes the newest entry after `restore`. */
-  restored(entry: ConfigEntry, scopeNumber: number): void {
-    this.#index(entry, scopeNumber);
+  restored(entry: ConfigEntry, scope: ScopePosition): void {
+    this.#index(entry, scope);
   }
 
-  #index(entry: ConfigEntry, scopeNumber: number): void {
+  #index(entry: ConfigEntry, scope: ScopePosition): void {
     assert(entry.sequence < ENTRIES_MAX, 'sequences fit in 32 bits');
     const type = TYPE_NUMBERS.get(entry.entry_type) ?? 0;
     const author = this.#authorNumber(entry.author.principal);
     this.#types.push(type);
-    this.#scopes.push(scopeNumber);
+    this.#scopes.push(scope.number);
+    this.#previous.push(scope.newest + 1);
     this.#authors.push(author);
     this.#byType[type]?.push(entry.sequence);
     this.#byAuthor[author]?.push(entry.sequence);
@@ -124,7 +135,7 @@ export class EntryLog {
     if (known !== undefined) return known;
     const number = this.#byAuthor.length;
     this.#authorNumbers.set(principal, number);
-    this.#byAuthor.push([]);
+    this.#byAuthor.push(new GrowableUint32());
     return number;
   }
 
@@ -147,6 +158,11 @@ export class EntryLog {
     return this.#scopes.at(sequence);
   }
 
+  /** The entry before this one of the same scope; -1 where there is none. */
+  previousOfScope(sequence: number): number {
+    return this.#previous.at(sequence) - 1;
+  }
+
   authorNumberOf(sequence: number): number {
     return this.#authors.at(sequence);
   }
@@ -157,12 +173,12 @@ export class EntryLog {
   }
 
   /** Ascending sequences of a type's entries. */
-  ofType(type: EntryType): readonly number[] {
+  ofType(type: EntryType): Indexed {
     return this.#byType[TYPE_NUMBERS.get(type) ?? 0] ?? [];
   }
 
   /** Ascending sequences of an author's entries. */
-  ofAuthor(author: number): readonly number[] {
+  ofAuthor(author: number): Indexed {
     return this.#byAuthor[author] ?? [];
   }
 

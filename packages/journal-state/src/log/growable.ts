@@ -1,6 +1,6 @@
 /** An array of unsigned 32-bit integers that grows at its end: four bytes an element, outside of the garbage collector's way. */
 export class GrowableUint32 {
-  #values = new Uint32Array(1024);
+  #values = new Uint32Array(16);
   #length = 0;
 
   get length(): number {
@@ -21,20 +21,21 @@ export class GrowableUint32 {
   at(index: number): number {
     return this.#values[index] ?? 0;
   }
-
-  /** A copy of all elements. */
-  toArray(): Uint32Array {
-    return this.#values.slice(0, this.#length);
-  }
 }
 
-/** Index of the first element that is not below `value` in an ascending array. */
-export function lowerBound(sorted: ArrayLike<number>, value: number): number {
+/** What can be searched: an array, or something that grows like one. */
+export interface Indexed {
+  readonly length: number;
+  at(index: number): number | undefined;
+}
+
+/** Index of the first element that is not below `value` in an ascending list. */
+export function lowerBound(sorted: Indexed, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? 0) < value) low = middle + 1;
+    if ((sorted.at(middle) ?? 0) < value) low = middle + 1;
     else high = middle;
   }
   return low;

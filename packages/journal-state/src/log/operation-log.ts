@@ -57,8 +57,8 @@ export class OperationLog {
   }
 
   /** Appends an operation read back from a snapshot. False if its hash is wrong. */
-  restore(bytes: Uint8Array, operation: AdminOperation): boolean {
-    if (!this.#chain.appendVerified(bytes, operation.hash)) return false;
+  restore(bytes: Uint8Array, text: string, operation: AdminOperation): boolean {
+    if (!this.#chain.appendVerified(bytes, text, operation.hash)) return false;
     this.#positions.set(operation.operation_id, operation.audit_sequence);
     return true;
   }

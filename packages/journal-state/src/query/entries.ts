@@ -1,8 +1,12 @@
 import { lowerBound } from '../log/growable.ts';
+import type { Indexed } from '../log/growable.ts';
 import { refuse } from '../parse/fields.ts';
 import type { Tables } from '../tables/tables.ts';
-import type { AdminOperation, ConfigEntry } from '../types.ts';
+import type { AdminOperation, ConfigEntry, Scope } from '../types.ts';
 import type { EntryFilter } from '../view.ts';
+
+/** Lists of types are merged where they are less than this part of the log. */
+const WORTH_MERGING = 8;
 
 /** The entries that a filter asks for, in ascending order, as of now; each is parsed when it is reached. */
 export function findEntries(tables: Tables, filter: EntryFilter): Iterable<ConfigEntry> {
@@ -27,11 +31,11 @@ function matches(tables: Tables, filter: EntryFilter): () => Iterable<number> {
   const end = Math.min(tables.entries.length, (filter.to_sequence ?? Infinity) + 1);
   const start = filter.from_sequence ?? 0;
   const condition = conditionOf(tables, filter);
-  const list = condition === undefined ? undefined : shortestIndex(tables, filter);
+  const list = condition === undefined ? undefined : shortestIndex(tables, filter, start);
   if (condition === undefined || limit === 0) return () => [];
   const from = list === undefined ? start : lowerBound(list, start);
   const to = list === undefined ? end : lowerBound(list, end);
-  const at = (position: number): number => (list === undefined ? position : (list[position] ?? 0));
+  const at = (position: number): number => (list === undefined ? position : (list.at(position) ?? 0));
   if (limit === undefined) {
     return function* () {
       for (let position = from; position < to; position += 1) if (condition(at(position))) yield at(position);
@@ -61,20 +65,41 @@ function conditionOf(tables: Tables, filter: EntryFilter): ((sequence: number) =
     (types === undefined || types.has(entries.typeOf(sequence)));
 }
 
-function shortestIndex(tables: Tables, filter: EntryFilter): readonly number[] | undefined {
+/** The shortest list of sequences that holds all that can match from `start` on; undefined where all entries can. */
+function shortestIndex(tables: Tables, filter: EntryFilter, start: number): Indexed | undefined {
   const { entries } = tables;
-  const lists: (readonly number[])[] = [];
-  if (filter.scope !== undefined) lists.push(tables.scopes.find(filter.scope)?.sequences ?? []);
+  const lists: Indexed[] = [];
+  if (filter.scope !== undefined) lists.push(ofScope(tables, filter.scope, start));
   if (filter.author !== undefined) lists.push(entries.ofAuthor(entries.findAuthor(filter.author) ?? -1));
-  if (filter.entry_types !== undefined)
-    lists.push(mergeLists(filter.entry_types.map((type) => entries.ofType(type))));
+  if (filter.entry_types !== undefined) {
+    const ofTypes = mergeLists(
+      filter.entry_types.map((type) => entries.ofType(type)),
+      entries.length,
+    );
+    if (ofTypes !== undefined) lists.push(ofTypes);
+  }
   return lists.sort((a, b) => a.length - b.length)[0];
 }
 
-function mergeLists(lists: readonly (readonly number[])[]): readonly number[] {
+/** Many entries of many types are not worth a list: then the types are checked on the way. */
+function mergeLists(lists: readonly Indexed[], entryCount: number): Indexed | undefined {
   const [only] = lists;
   if (only !== undefined && lists.length === 1) return only;
-  return lists.flat().sort((a, b) => a - b);
+  const total = lists.reduce((sum, list) => sum + list.length, 0);
+  if (total > entryCount / WORTH_MERGING) return undefined;
+  const merged = new Uint32Array(total);
+  let length = 0;
+  for (const list of lists) for (let at = 0; at < list.length; at += 1) merged[length++] = list.at(at) ?? 0;
+  return merged.sort();
+}
+
+function ofScope(tables: Tables, scope: Scope, start: number): Indexed {
+  const layer = tables.scopes.find(scope);
+  if (layer === undefined) return [];
+  if (layer.sequences !== undefined) return layer.sequences;
+  const sequences: number[] = [];
+  for (let at = layer.newest; at >= start; at = tables.entries.previousOfScope(at)) sequences.push(at);
+  return sequences.reverse();
 }
 
 /** Operations from a position on; with a limit the first n of them, or without a position the newest n. */

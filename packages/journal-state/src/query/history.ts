@@ -118,7 +118,7 @@ export function* blame(
       const of = tables.scopes.keys.intern(kind, key);
       const cell = layers
         .map((layer) => layer.cell(of))
-        .findLast((candidate) => candidate?.declared !== undefined);
+        .findLast((candidate) => candidate?.isUnset === false);
       if (cell === undefined) continue;
       const entry = tables.entries.get(item.set_by);
       const due = tables.expiryOf(item.set_by);

@@ -12,7 +12,6 @@ import type {
   ConfigState,
   EntrySeq,
   JournalCommand,
-  Scope,
   StateDelta,
   Timestamp,
   VClusterId,
@@ -153,7 +152,7 @@ export function stateSummaries(tables: Tables): readonly StateSummary[] {
 export function* driftedNodes(tables: Tables): Generator<DriftedNode, void, undefined> {
   for (const node of tables.nodes.all()) {
     if (tables.stateOf(node) !== 'Drifted') continue;
-    const report = newestOfType(tables, { Node: node.node_id }, 'DriftDetected');
+    const report = newestDrift(tables, node.node_id);
     const entry = report === undefined ? undefined : tables.entries.get(report);
     yield {
       node_id: node.node_id,
@@ -164,7 +163,9 @@ export function* driftedNodes(tables: Tables): Generator<DriftedNode, void, unde
   }
 }
 
-function newestOfType(tables: Tables, scope: Scope, type: 'DriftDetected'): number | undefined {
-  const sequences = tables.scopes.find(scope)?.sequences ?? [];
-  return sequences.findLast((sequence) => tables.entries.typeOf(sequence) === type);
+/** The newest report of drift among a node's entries. */
+function newestDrift(tables: Tables, nodeId: ComputeNodeId): number | undefined {
+  let at = tables.scopes.findNode(nodeId)?.newest ?? -1;
+  while (at >= 0 && tables.entries.typeOf(at) !== 'DriftDetected') at = tables.entries.previousOfScope(at);
+  return at < 0 ? undefined : at;
 }

@@ -62,28 +62,29 @@ export class RestoreBuilder {
   /** The section's next record. The bytes are copied where they are kept. */
   record(bytes: Uint8Array): void {
     if (this.#table === undefined) this.#damaged('a record came before any section');
-    const json = this.#parse(bytes);
+    const { text, json } = this.#parse(bytes);
     try {
-      this.#restoreRecord(this.#table, bytes, json);
+      this.#restoreRecord(this.#table, bytes, text, json);
     } catch (cause) {
       if (isJournalStateError(cause) && cause.code.startsWith('snapshot')) throw cause;
       this.#damaged('has a record that does not belong here', cause);
     }
   }
 
-  #restoreRecord(table: Table, bytes: Uint8Array, json: JsonRecord): void {
+  #restoreRecord(table: Table, bytes: Uint8Array, text: string, json: JsonRecord): void {
     switch (table) {
       case 'summary':
         return this.#restoreSummary(json);
       case 'nodes':
-        return this.#tables.nodes.restore(parseNodeRecord(json));
+        this.#tables.nodes.restore(parseNodeRecord(json));
+        return undefined;
       case 'requests':
         this.#requests.push(parseRequestRecord(json));
         return undefined;
       case 'entries':
-        return this.#restoreEntry(bytes, json);
+        return this.#restoreEntry(bytes, text, json);
       case 'operations':
-        return this.#restoreOperation(bytes, json);
+        return this.#restoreOperation(bytes, text, json);
       case 'overlays':
         return this.#restoreOverlay(parseOverlay(json));
     }
@@ -107,14 +108,16 @@ export class RestoreBuilder {
     return new JournalState(this.#options, this.#tables);
   }
 
-  #parse(bytes: Uint8Array): JsonRecord {
+  #parse(bytes: Uint8Array): { readonly text: string; readonly json: JsonRecord } {
+    let text: string;
     let json: unknown;
     try {
-      json = JSON.parse(decodeUtf8(bytes));
+      text = decodeUtf8(bytes);
+      json = JSON.parse(text);
     } catch (cause) {
       return this.#damaged('has a record that is not JSON', cause);
     }
-    return isRecord(json) ? json : this.#damaged('has a record that is not an object');
+    return isRecord(json) ? { text, json } : this.#damaged('has a record that is not an object');
   }
 
   #restoreSummary(json: JsonRecord): void {
@@ -133,13 +136,13 @@ export class RestoreBuilder {
     this.#requests = [];
   }
 
-  #restoreEntry(bytes: Uint8Array, json: JsonRecord): void {
+  #restoreEntry(bytes: Uint8Array, text: string, json: JsonRecord): void {
     const { entries, scopes } = this.#tables;
     const position = entries.length;
     if (json['sequence'] !== position) {
       this.#damaged(`has entry ${String(json['sequence'])} where ${String(position)} belongs`);
     }
-    if (!entries.restore(bytes, String(json['hash']))) {
+    if (!entries.restore(bytes, text, String(json['hash']))) {
       this.#damaged(
         `entry ${String(position)} does not have the hash that follows from it and its predecessor`,
       );
@@ -147,17 +150,17 @@ export class RestoreBuilder {
     // Its hash proves that a journal wrote it.
     const entry = json as unknown as ConfigEntry;
     const layer = scopes.layer(entry.scope);
-    entries.restored(entry, layer.number);
+    entries.restored(entry, layer);
     this.#tables.follow(entry, layer);
   }
 
-  #restoreOperation(bytes: Uint8Array, json: JsonRecord): void {
+  #restoreOperation(bytes: Uint8Array, text: string, json: JsonRecord): void {
     const { operations } = this.#tables;
     const position = operations.length;
     if (json['audit_sequence'] !== position) {
       this.#damaged(`has operation ${String(json['audit_sequence'])} where ${String(position)} belongs`);
     }
-    if (!operations.restore(bytes, json as unknown as AdminOperation)) {
+    if (!operations.restore(bytes, text, json as unknown as AdminOperation)) {
       this.#damaged(
         `operation ${String(position)} does not have the hash that follows from it and its predecessor`,
       );

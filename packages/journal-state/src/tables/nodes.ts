@@ -1,8 +1,8 @@
-import { lowerBound } from '../log/growable.ts';
 import type { ComputeNodeId, ConfigState, VClusterId } from '../types.ts';
 import { CowTable } from './cow-table.ts';
 import type { CapturedTable } from './cow-table.ts';
-import { TableDigest, recordDigest } from './table-digest.ts';
+import { TableDigest, extendDigest, recordDigest } from './table-digest.ts';
+import type { RecordDigest } from './table-digest.ts';
 
 /** A node's membership of a vCluster, from the moment when the journal had `at` entries. */
 export interface Assignment {
@@ -66,48 +66,43 @@ export class NodeTable {
 
   /** The assignment in force right after `sequence`: made before that entry was appended. */
   assignmentAt(nodeId: ComputeNodeId, sequence: number): VClusterId | null {
-    const assignments = this.get(nodeId)?.assignments ?? NO_ASSIGNMENTS;
-    const at = lowerBound(
-      assignments.map((assignment) => assignment.at),
-      sequence + 1,
+    return this.get(nodeId)?.assignments.findLast(({ at }) => at <= sequence)?.vcluster_id ?? null;
+  }
+
+  /** The node's number. Makes it known, as one that is only observed. */
+  ensure(nodeId: ComputeNodeId): number {
+    return (
+      this.#numbers.get(nodeId) ??
+      this.restore({ node_id: nodeId, state: 'ObserveOnly', assignments: NO_ASSIGNMENTS })
     );
-    return assignments[at - 1]?.vcluster_id ?? null;
   }
 
-  /** Makes the node known, as one that is only observed. */
-  ensure(nodeId: ComputeNodeId): NodeRecord {
-    const known = this.get(nodeId);
-    if (known !== undefined) return known;
-    const created: NodeRecord = { node_id: nodeId, state: 'ObserveOnly', assignments: NO_ASSIGNMENTS };
-    this.restore(created);
-    return created;
-  }
-
-  /** Adds a node read back from a snapshot. */
-  restore(record: NodeRecord): void {
+  /** Adds a node read back from a snapshot, and returns its number. */
+  restore(record: NodeRecord): number {
     const number = this.#records.push(record);
     this.#numbers.set(record.node_id, number);
     for (const { vcluster_id } of record.assignments) if (vcluster_id !== null) this.#membersSet(vcluster_id);
     const vcluster = assignedTo(record);
     if (vcluster !== null) this.#membersSet(vcluster).add(number);
     this.digest.add(nodeDigest(record));
+    return number;
   }
 
-  /** Returns whether that was a change. */
-  setState(nodeId: ComputeNodeId, state: ConfigState): boolean {
-    const node = this.ensure(nodeId);
+  /** Sets the state of the node with this number. Returns whether that was a change. */
+  setState(number: number, state: ConfigState): boolean {
+    const node = this.#records.at(number);
     if (node.state === state) return false;
-    this.#replace(node, { ...node, state });
+    this.#replace(number, { ...node, state });
     return true;
   }
 
   /** Assigns a node as of now, when the journal has `at` entries. Returns whether that was a change. */
   assign(nodeId: ComputeNodeId, vclusterId: VClusterId | null, at: number): boolean {
-    const node = this.ensure(nodeId);
+    const number = this.ensure(nodeId);
+    const node = this.#records.at(number);
     const before = assignedTo(node);
     if (before === vclusterId) return false;
-    this.#replace(node, { ...node, assignments: [...node.assignments, { at, vcluster_id: vclusterId }] });
-    const number = this.#numbers.get(nodeId) ?? 0;
+    this.#replace(number, { ...node, assignments: [...node.assignments, { at, vcluster_id: vclusterId }] });
     if (before !== null) this.#membersSet(before).delete(number);
     if (vclusterId !== null) this.#membersSet(vclusterId).add(number);
     return true;
@@ -117,10 +112,10 @@ export class NodeTable {
     return this.#records.capture();
   }
 
-  #replace(before: NodeRecord, after: NodeRecord): void {
-    this.digest.remove(nodeDigest(before));
-    this.digest.add(nodeDigest(after));
-    this.#records.set(this.#numbers.get(after.node_id) ?? -1, after);
+  #replace(number: number, record: NodeRecord): void {
+    this.digest.remove(nodeDigest(this.#records.at(number)));
+    this.digest.add(nodeDigest(record));
+    this.#records.set(number, record);
   }
 
   #membersSet(vclusterId: VClusterId): Set<number> {
@@ -130,5 +125,10 @@ export class NodeTable {
   }
 }
 
-const nodeDigest = (node: NodeRecord): { readonly high: number; readonly low: number } =>
-  recordDigest(`${node.node_id}\n${node.state}\n${JSON.stringify(node.assignments)}`);
+function nodeDigest(node: NodeRecord): RecordDigest {
+  let digest = recordDigest(node.state, recordDigest(node.node_id));
+  for (const { at, vcluster_id } of node.assignments) {
+    digest = extendDigest(recordDigest(vcluster_id ?? '', digest), at, vcluster_id === null ? 0 : 1);
+  }
+  return digest;
+}

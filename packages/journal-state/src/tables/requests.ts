@@ -2,7 +2,7 @@ import { REQUEST_IDS_MAX } from '../limits.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { CommandResult } from '../types.ts';
 import { CowTable } from './cow-table.ts';
-import { TableDigest, recordDigest } from './table-digest.ts';
+import { TableDigest, extendDigest, recordDigest } from './table-digest.ts';
 import type { RecordDigest } from './table-digest.ts';
 
 /** A request id and the answer that its first command got. */
@@ -91,10 +91,14 @@ export class RequestTable {
 }
 
 function requestDigest(requestId: string, kept: KeptResult, ordinal: number): RecordDigest {
-  return recordDigest(requestId, recordDigest(`${String(ordinal)} ${describe(kept)}`));
+  const id = recordDigest(requestId);
+  if (typeof kept === 'number') return extendDigest(id, ordinal, kept);
+  return extendDigest(
+    recordDigest(kept.type === 'Ok' ? 'Ok' : `${kept.code} ${kept.reason}`, id),
+    ordinal,
+    UNUSED,
+  );
 }
 
-function describe(kept: KeptResult): string {
-  if (typeof kept === 'number') return String(kept);
-  return kept.type === 'Ok' ? 'Ok' : `${kept.code} ${kept.reason}`;
-}
+/** Where an answer has no sequence. */
+const UNUSED = -1;

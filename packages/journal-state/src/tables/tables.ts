@@ -45,7 +45,8 @@ export class Tables {
 
   /** Brings everything that follows from the entries alone up to an entry that has just been put into the log. */
   follow(entry: ConfigEntry, layer: Layer): void {
-    layer.sequences.push(entry.sequence);
+    layer.sequences?.push(entry.sequence);
+    layer.newest = entry.sequence;
     this.fold.apply(entry, layer);
     if (entry.entry_type === 'EmergencyStart') this.emergencies.start(entry);
     else if (entry.entry_type === 'EmergencyEnd') this.emergencies.end(entry.scope);
