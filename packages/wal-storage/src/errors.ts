@@ -26,6 +26,8 @@
  * - `unknownChunk`: no snapshot here has a piece with that hash
  * - `checksumMismatch`: what a peer sent is not what it announced
  * - `aborted`: the caller's signal
+ * - `unproven`: a repair would have to use or drop entries that nobody knows to be, or not to be, committed
+ * - `contradiction`: peers have committed different entries at one index
  * - `invalidArgument`: the call is wrong whatever the state of the disk
  */
 export type WalStorageErrorCode =
@@ -48,6 +50,8 @@ export type WalStorageErrorCode =
   | 'unknownChunk'
   | 'checksumMismatch'
   | 'aborted'
+  | 'unproven'
+  | 'contradiction'
   | 'invalidArgument';
 
 /** Where damage was found. Lines count from 1. */
@@ -107,9 +111,10 @@ export function systemErrorCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Puts a failed file-system call into words. `doing` completes "while ...". */
+/** Puts a failed file-system call into words. `doing` completes "while ...". Rethrows what no file system throws. */
 export function ioError(error: unknown, doing: string, path: string): WalStorageError {
   if (isWalStorageError(error)) return error;
+  if (systemErrorCode(error) === undefined) throw error;
   const reason = error instanceof Error ? error.message : String(error);
   const details = { path, cause: error };
   switch (systemErrorCode(error)) {

@@ -60,6 +60,11 @@ export class Catalogue {
     return this.#records[0];
   }
 
+  /** Usable snapshots here. */
+  get count(): number {
+    return this.#records.length;
+  }
+
   byManifest(sha256: string): SnapshotRecord | undefined {
     return this.#records.find((record) => record.stored.manifest.sha256 === sha256);
   }

@@ -136,7 +136,7 @@ export async function exploreCrashes<Promised>(
 }
 
 function fingerprint(disk: MemoryDisk, promised: unknown): string {
-  const hash = createHash('sha1').update(JSON.stringify(promised));
+  const hash = createHash('sha1').update(JSON.stringify(promised) ?? '');
   for (const [path, content] of disk.contents()) hash.update(`${path}\0${content.length}\0`).update(content);
   return hash.digest('base64');
 }

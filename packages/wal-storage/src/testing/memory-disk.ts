@@ -127,7 +127,8 @@ export class MemoryDisk {
   }
 
   rename(from: string, to: string): void {
-    const node = this.file(from);
+    const node = this.#find(from);
+    if (node === undefined) throw systemError('ENOENT', from);
     this.#change([
       { ...this.#place(to), node },
       { ...this.#place(from), node: undefined },
