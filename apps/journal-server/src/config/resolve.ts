@@ -111,7 +111,7 @@ function addressConflicts(
       });
     }
     const told = config.advertise[name];
-    if (told !== undefined && isWildcard(told.host)) {
+    if (told !== undefined && isWildcard(told.host) && config.node.insecure) {
       problems.push({
         code: 'conflict',
         where: origin(key),
