@@ -20,14 +20,14 @@ function openLog(fileSystem: FaultyFileSystem, onWarning: (warning: StorageWarni
   });
 }
 
-/** A log of at least 64 KiB: appends of 1 to 7 entries, one of them with binary data. */
-async function makeLog(): Promise<{ fileSystem: FaultyFileSystem; contents: LogContents }> {
+/** A log of at least that size: appends of 1 to 7 entries, one of them with binary data. */
+async function makeLog(sizeBytes: number): Promise<{ fileSystem: FaultyFileSystem; contents: LogContents }> {
   const fileSystem = new FaultyFileSystem();
   const store = openLog(fileSystem, () => undefined);
   const model = new ModelledLog(store);
   await model.open();
   let index = 1;
-  for (let turn = 0; store.sizeBytes < LOG_SIZE_BYTES; turn++) {
+  for (let turn = 0; store.sizeBytes < sizeBytes; turn++) {
     const count = 1 + (turn % 7);
     await model.append(
       index,
@@ -68,7 +68,7 @@ async function reopen(
 
 describe('a single flipped bit', () => {
   it('anywhere in a 64 KiB log makes the file damaged, never torn and never whole', async () => {
-    const { fileSystem } = await makeLog();
+    const { fileSystem } = await makeLog(LOG_SIZE_BYTES);
     let flips = 0;
     const accepted: string[] = [];
     for (const { path, first, content } of walFiles(fileSystem)) {
@@ -88,7 +88,7 @@ describe('a single flipped bit', () => {
   });
 
   it('in any log file stops the store from opening, with file, line, index and ways to repair', async () => {
-    const { fileSystem } = await makeLog();
+    const { fileSystem } = await makeLog(LOG_SIZE_BYTES);
     const files = walFiles(fileSystem);
     for (const [position, { path, first, content }] of files.entries()) {
       for (const bit of [
@@ -119,7 +119,7 @@ describe('a single flipped bit', () => {
   it.each(['identity.json', 'vote.json', 'bounds.json'])(
     'in %s stops the store from opening',
     async (name) => {
-      const { fileSystem } = await makeLog();
+      const { fileSystem } = await makeLog(2000);
       const path = `/data/raft/${name}`;
       for (let bit = 0; bit < fileSystem.content(path).length * 8; bit++) {
         fileSystem.flipBit(path, bit);
@@ -134,7 +134,7 @@ describe('a single flipped bit', () => {
   );
 
   it('in the commit hint costs the hint, not the log', async () => {
-    const { fileSystem, contents } = await makeLog();
+    const { fileSystem, contents } = await makeLog(2000);
     const path = '/data/raft/committed.json';
     for (let bit = 0; bit < fileSystem.content(path).length * 8; bit++) {
       fileSystem.flipBit(path, bit);
