@@ -23,6 +23,8 @@ const storageMeaning: Readonly<Record<WalStorageErrorCode, ServerErrorCode>> = {
   closed: 'fatal',
   unknownChunk: 'fatal',
   checksumMismatch: 'damaged',
+  unproven: 'refused',
+  contradiction: 'damaged',
   aborted: 'fatal',
   invalidArgument: 'fatal',
 };
