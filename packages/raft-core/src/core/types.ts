@@ -106,7 +106,7 @@ export interface Message {
   readonly reject: boolean;
   /** On a rejected append: the follower's best guess of where the logs agree. */
   readonly rejectHint: LogIndex;
-  /** Opaque round-trip bytes: a read's id, or the campaign type of a vote request. */
+  /** The core's own bytes: the round of a heartbeat, why a vote is asked for, or what a rejected vote knows of commits. */
   readonly context: Uint8Array;
   /** On messages to a local storage thread: what to deliver once the work is durable or applied. */
   readonly responses: readonly Message[];

@@ -187,6 +187,35 @@ describe('membership and snapshots', () => {
     expect(raw.basicStatus().role).toBe('follower');
   });
 
+  it('a demoted leader with the longest log does not block the only node that can lead now', () => {
+    const demoted = {
+      voters: ids(2),
+      votersOutgoing: [],
+      learners: ids(1),
+      learnersNext: [],
+      autoLeave: false,
+    };
+    const leaves = { ...entry(1, 3), type: 'confChangeV2' as const, data: new Uint8Array(0) };
+    const joint = {
+      voters: ids(2),
+      votersOutgoing: ids(1, 2),
+      learners: [],
+      learnersNext: ids(1),
+      autoLeave: true,
+    };
+    const network = new Network([]);
+    // Node 1 has applied that it is a learner now, and has entries that nobody else got. Node 2 has the change, but does
+    // not know that it is committed, so it still needs the vote of node 1.
+    network.add(
+      toNodeId(1),
+      storageWith(demoted, [entry(1, 3), entry(1, 4), entry(1, 5)], hardState(1, 1, 3)),
+    );
+    network.add(toNodeId(2), storageWith(joint, [leaves], hardState(1, 1, 2)));
+    network.run(60);
+    expect(network.leader?.id).toBe(2);
+    expect(network.member(2).raw.confState()).toEqual(demoted);
+  });
+
   it('a node that is restoring a snapshot does not campaign before that is done', () => {
     const storage = storageWith(confState(three));
     const raw = rawNode(1, storage);

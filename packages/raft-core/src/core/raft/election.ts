@@ -1,9 +1,10 @@
 import { fail } from '../errors.ts';
-import { nextTerm, shiftIndex } from '../ids.ts';
-import { newMessage } from '../message.ts';
+import { nextTerm, shiftIndex, toLogIndex, toTerm } from '../ids.ts';
+import { newMessage, NO_BYTES } from '../message.ts';
 import { voterIds } from '../tracker/configuration.ts';
 import type { Message } from '../types.ts';
 import { NO_NODE } from '../types.ts';
+import { decodeUints, encodeUints } from '../uint-bytes.ts';
 import type { Raft } from './raft.ts';
 import { broadcastAppend } from './replication.ts';
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts';
@@ -37,6 +38,29 @@ export function startElection(raft: Raft, kind: CampaignKind): void {
   if (hasUnappliedConfChange(raft)) return refuse('unappliedConfChange');
   raft.onEvent?.({ type: 'electionStarted', node: raft.id, term: raft.term });
   campaign(raft, kind);
+}
+
+/**
+ * What a rejection carries when this node could not lead itself: up to where it knows the log to be committed.
+ *
+ * A leader that was demoted or removed may keep a longer log than anybody else, and with it refuse the one node that can
+ * lead now, as long as that one does not know that the change is committed: it still needs this vote. Elsewhere a node
+ * with the longer log is elected, and nothing needs to be told.
+ */
+export function commitHint(raft: Raft): Uint8Array {
+  if (raft.promotable()) return NO_BYTES;
+  const { committed } = raft.log;
+  return encodeUints(committed, raft.log.termOrZero(committed));
+}
+
+/** What is committed is so for ever, whoever says it; it says something about this log if it has the same entry. */
+export function takeCommitHint(raft: Raft, message: Message): void {
+  if (!message.reject) return;
+  const [index, term] = decodeUints(message.context, 2) ?? [];
+  if (index === undefined || term === undefined || index > raft.log.lastIndex()) return;
+  if (raft.role === 'leader' || !raft.log.maybeCommit(toTerm(term), toLogIndex(index))) return;
+  // What is committed now may be a change of membership: a campaign must not go on while it is being applied.
+  if (raft.role !== 'follower') becomeFollower(raft, raft.term, NO_NODE);
 }
 
 /** A voter answered. */
@@ -101,6 +125,7 @@ export function handleVoteRequest(raft: Raft, message: Message): void {
   answer.reject = !granted;
   // A granted pre-vote carries the candidate's future term, or the candidate would drop it as outdated.
   answer.term = granted ? message.term : raft.term;
+  if (!granted) answer.context = commitHint(raft);
   raft.send(answer);
   if (granted && type === 'MsgVote') {
     raft.electionElapsed = 0;

@@ -4,6 +4,7 @@ import { jointCommittedIndex } from '../quorum/joint.ts';
 import type { JointConfig } from '../quorum/joint.ts';
 import type { AckedIndexer } from '../quorum/majority.ts';
 import type { LogIndex, Message, NodeId } from '../types.ts';
+import { decodeUints, encodeUints } from '../uint-bytes.ts';
 
 /** A read that waits for a quorum to confirm the leadership. */
 export interface PendingRead {
@@ -55,11 +56,7 @@ export class ReadRounds implements AckedIndexer {
   /** What a heartbeat of the newest round carries. */
   context(): Uint8Array {
     if (this.#round === NO_INDEX) return NO_BYTES;
-    const bytes = new Uint8Array(8);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, this.#round % 0x1_0000_0000, true);
-    view.setUint32(4, Math.floor(this.#round / 0x1_0000_0000), true);
-    return bytes;
+    return encodeUints(this.#round);
   }
 
   /** Takes in a heartbeat's answer and returns the reads that are now confirmed, in the order of their arrival. */
@@ -102,8 +99,6 @@ export class ReadRounds implements AckedIndexer {
 }
 
 function parseRound(context: Uint8Array): LogIndex | undefined {
-  if (context.length !== 8) return undefined;
-  const view = new DataView(context.buffer, context.byteOffset, 8);
-  const value = view.getUint32(0, true) + view.getUint32(4, true) * 0x1_0000_0000;
-  return Number.isSafeInteger(value) ? toLogIndex(value) : undefined;
+  const round = decodeUints(context, 1)?.[0];
+  return round === undefined ? undefined : toLogIndex(round);
 }

@@ -5,7 +5,13 @@ import type { Message } from '../types.ts';
 import { NO_NODE } from '../types.ts';
 import { appliedSnapshot, appliedTo } from './applied.ts';
 import { stepCandidate } from './candidate.ts';
-import { handleVoteRequest, isTransferRequest, startElection } from './election.ts';
+import {
+  commitHint,
+  handleVoteRequest,
+  isTransferRequest,
+  startElection,
+  takeCommitHint,
+} from './election.ts';
 import { stepFollower } from './follower.ts';
 import { stepLeader } from './leader.ts';
 import type { Raft } from './raft.ts';
@@ -41,6 +47,10 @@ export function step(raft: Raft, message: Message): void {
     case 'MsgPreVote':
       handleVoteRequest(raft, message);
       return;
+    case 'MsgVoteResp':
+    case 'MsgPreVoteResp':
+      takeCommitHint(raft, message);
+      break;
     default:
   }
   switch (raft.role) {
@@ -165,6 +175,7 @@ function meetLowerTerm(raft: Raft, message: Message): void {
     answer.to = from;
     answer.term = raft.term;
     answer.reject = true;
+    answer.context = commitHint(raft);
     raft.send(answer);
     return;
   }
