@@ -52,31 +52,26 @@ const GRPC_FAILURES: ReadonlyMap<number, CliErrorCode> = new Map([
 
 /** Codes of this project's own typed errors (clients, boots, storage, configuration) by what they mean here. */
 const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
-  ['usage', 'usage'],
-  ['config', 'usage'],
-  ['invalidConfig', 'usage'],
-  ['unreachable', 'unreachable'],
   ['unavailable', 'unreachable'],
-  ['noLeader', 'unreachable'],
-  ['notLeader', 'unreachable'],
   ['overloaded', 'unreachable'],
-  ['timeout', 'unreachable'],
-  ['deadline', 'unreachable'],
   ['deadlineExceeded', 'unreachable'],
-  ['unknownOutcome', 'unreachable'],
-  ['unknown_outcome', 'unreachable'],
-  ['refused', 'refused'],
-  ['rejected', 'refused'],
-  ['validation', 'refused'],
-  ['invalid', 'refused'],
-  ['malformed', 'refused'],
+  ['invalidRequest', 'refused'],
   ['notFound', 'refused'],
+  ['notPossible', 'refused'],
   ['unauthenticated', 'refused'],
   ['permissionDenied', 'refused'],
+  ['locked', 'refused'],
+  ['permission', 'refused'],
+  ['foreignDirectory', 'refused'],
+  ['newerFormat', 'refused'],
   ['corrupt', 'damaged'],
-  ['corruption', 'damaged'],
-  ['checksum', 'damaged'],
-  ['damaged', 'damaged'],
+  ['hole', 'damaged'],
+  ['overlap', 'damaged'],
+  ['voteMissing', 'damaged'],
+  ['voteCorrupt', 'damaged'],
+  ['metadataMissing', 'damaged'],
+  ['committedBeyondLog', 'damaged'],
+  ['logWithoutSnapshot', 'damaged'],
 ]);
 
 /** A failed call's gRPC status as an error of the command line. */
@@ -105,10 +100,16 @@ export function describeFailure(error: unknown): Failure {
     return { message: text, exitCode: EXIT_CODES[GRPC_FAILURES.get(code) ?? 'failed'] };
   }
   if (typeof code === 'string') {
-    const own = error['name'] === 'CliError' ? (code as CliErrorCode) : TYPED_FAILURES.get(code);
-    return { message, exitCode: EXIT_CODES[own ?? 'failed'] };
+    return {
+      message,
+      exitCode: EXIT_CODES[isCliErrorCode(code) ? code : (TYPED_FAILURES.get(code) ?? 'failed')],
+    };
   }
   return { message, exitCode: EXIT_CODES.failed };
+}
+
+function isCliErrorCode(code: string): code is CliErrorCode {
+  return code !== 'done' && Object.hasOwn(EXIT_CODES, code);
 }
 
 function oneLine(text: string): string {

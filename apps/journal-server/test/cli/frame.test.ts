@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/registry.ts';
-import { failureLine, runCli } from './run-cli.ts';
+import { failureLine, runCli, runHere } from './run-cli.ts';
 
 let folder: string;
 
@@ -38,14 +38,13 @@ describe('help', () => {
     const result = await runCli(['--help']);
     expect(result.code).toBe(0);
     expect(result.stderr).toBe('');
-    for (const { name } of COMMANDS)
-      expect(result.stdout).toMatch(new RegExp(`^  ${name}\\s+`, 'mu'));
+    for (const { name } of COMMANDS) expect(result.stdout).toMatch(new RegExp(`^  ${name}\\s+`, 'mu'));
     for (const text of ['--endpoint', '--token', '--json', '4 refused'])
       expect(result.stdout).toContain(text);
   });
 
   test.each(COMMANDS.map((command) => command.name))('%s describes itself', async (name) => {
-    const result = await runCli([name, '--help']);
+    const result = await runHere([name, '--help']);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toContain(`Usage: pact-journal ${name}`);
     expect(result.stdout).toContain('--endpoint');
@@ -93,18 +92,18 @@ describe('usage errors exit with 2 and one line that says what would be right', 
     [
       'two scopes',
       ['commit', '--global', '--node', 'n1', '-f', '-'],
-      /'--global' cannot be used with option '--node/u,
+      /cannot be used with option '--global'/u,
     ],
     ['a missing argument', ['boot'], /missing required argument 'node'/u],
     ['an unknown shell', ['completion', 'csh'], /'csh' is invalid.*bash, zsh, fish/u],
   ])('%s', async (_what, args, expected) => {
-    const result = await runCli(args);
+    const result = await runHere(args);
     expect(failureLine(result)).toMatch(expected);
     expect(result).toMatchObject({ code: 2, stdout: '' });
   });
 
   test('a bad PACT_ENDPOINT is called by its name', async () => {
-    const result = await runCli(['status'], { env: { PACT_ENDPOINT: '127.0.0.1:1,nonsense' } });
+    const result = await runHere(['status'], { env: { PACT_ENDPOINT: '127.0.0.1:1,nonsense' } });
     expect(failureLine(result)).toContain('PACT_ENDPOINT: "nonsense" is not host:port');
     expect(result.code).toBe(2);
   });
@@ -131,7 +130,7 @@ describe('input is checked before anything is sent', () => {
     ],
   ])('%s', async (_what, path, expected) => {
     const endpoint = `127.0.0.1:${String(await freePort())}`;
-    const result = await runCli(['commit', '--vcluster', 'v', '-f', path(), '--endpoint', endpoint]);
+    const result = await runHere(['commit', '--vcluster', 'v', '-f', path(), '--endpoint', endpoint]);
     expect(failureLine(result)).toMatch(expected);
     expect(result).toMatchObject({ code: 2, stdout: '' });
   });
@@ -139,7 +138,7 @@ describe('input is checked before anything is sent', () => {
   test('a delta that no entry can carry: its size and the allowed one', async () => {
     const item = (n: number) => `{"action":"Add","key":"k${String(n)}","value":"${'v'.repeat(1_000_000)}"}`;
     const path = file('large.json', `{"kernel":[${[1, 2, 3, 4].map(item).join(',')}]}`);
-    const result = await runCli(['commit', '--vcluster', 'v', '-f', path]);
+    const result = await runHere(['commit', '--vcluster', 'v', '-f', path]);
     expect(failureLine(result)).toMatch(
       /large\.json: the delta has 40\d{5} bytes, one entry may carry 3\d{6}/u,
     );
@@ -147,7 +146,7 @@ describe('input is checked before anything is sent', () => {
   });
 
   test('standard input is called standard input', async () => {
-    const result = await runCli(['commit', '--vcluster', 'v', '-f', '-'], { stdin: '{' });
+    const result = await runHere(['commit', '--vcluster', 'v', '-f', '-'], { stdin: '{' });
     expect(failureLine(result)).toContain('standard input: not JSON');
     expect(result.code).toBe(2);
   });
@@ -161,7 +160,7 @@ test('an endpoint that nobody listens on exits with 3 and names it', async () =>
     ['commit', '--global', '-f', '-'],
     ['boot', 'n1', '--vcluster', 'v'],
   ]) {
-    const result = await runCli([...args, '--endpoint', endpoint], { stdin: '{"kernel":[]}' });
+    const result = await runHere([...args, '--endpoint', endpoint], { stdin: '{"kernel":[]}' });
     expect(failureLine(result), args[0]).toContain(endpoint);
     expect(result, args[0]).toMatchObject({ code: 3, stdout: '' });
   }
@@ -169,7 +168,7 @@ test('an endpoint that nobody listens on exits with 3 and names it', async () =>
 
 describe('completion', () => {
   test('bash completes commands, subcommands and options', async () => {
-    const script = await runCli(['completion', 'bash']);
+    const script = await runHere(['completion', 'bash']);
     expect(script).toMatchObject({ code: 0, stderr: '' });
     const complete = (...words: string[]) =>
       execFileSync(
@@ -192,7 +191,7 @@ describe('completion', () => {
   });
 
   test.each(['zsh', 'fish'])('%s gets a script with every command', async (shell) => {
-    const script = await runCli(['completion', shell]);
+    const script = await runHere(['completion', shell]);
     expect(script).toMatchObject({ code: 0, stderr: '' });
     for (const { name } of COMMANDS) expect(script.stdout).toContain(name);
   });
@@ -225,7 +224,7 @@ describe('capture', () => {
 
   test('that cannot be written fails with the path', async () => {
     const path = join(folder, 'none', 'out.json');
-    const result = await runCli(['capture', '--include', 'gpu', '-o', path]);
+    const result = await runHere(['capture', '--include', 'gpu', '-o', path]);
     expect(failureLine(result)).toContain(path);
     expect(result.code).toBe(1);
   });

@@ -12,6 +12,9 @@ export interface RunningJournal {
   /** Options and environment that point a command at it. */
   readonly env: Readonly<Record<string, string>>;
   readonly dataDir: string;
+  /** Stops the servers and keeps what they wrote. */
+  pause(): Promise<void>;
+  /** Stops the servers and removes what they wrote. */
   stop(): Promise<void>;
 }
 
@@ -62,13 +65,17 @@ export async function startJournal(nodes = 1): Promise<RunningJournal> {
     });
   });
   const endpoints = ready.nodes.map((node) => node.grpc);
+  const pause = () => {
+    child.kill('SIGTERM');
+    return exited;
+  };
   return {
     endpoints,
     env: { PACT_ENDPOINT: endpoints.join(',') },
     dataDir,
+    pause,
     stop: async () => {
-      child.kill('SIGTERM');
-      await exited;
+      await pause();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { AdminOperation, ConfigEntry, StateDelta, VClusterPolicy } from '@pact-journal/journal-state';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startJournal, type RunningJournal } from './journal-process.ts';
-import { failureLine, runCli, startCli, type CliProcess, type CliResult } from './run-cli.ts';
+import { failureLine, runHere, startCli, type CliProcess, type CliResult } from './run-cli.ts';
 
 let journal: RunningJournal;
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => journal.stop());
 
 async function run(args: readonly string[], stdin = ''): Promise<CliResult> {
-  return runCli(args, { env: journal.env, stdin });
+  return runHere(args, { env: journal.env, stdin });
 }
 
 async function jsonLines<Document>(args: readonly string[], stdin = ''): Promise<Document[]> {

@@ -1,7 +1,9 @@
-/** Runs the real command line as a process of its own, on the sources. */
+/** Runs the real command line on the sources: as a process of its own, or in this one. */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { TextStream } from '../../src/cli/output.ts';
+import { run } from '../../src/cli/program.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -41,6 +43,24 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     child.once('close', resolve);
   });
   return { code, ...output };
+}
+
+/** Collects what is written to it; no terminal. */
+class Collector implements TextStream {
+  text = '';
+
+  write(text: string): boolean {
+    this.text += text;
+    return true;
+  }
+}
+
+/** The same in this process: for the many cases in which a process of its own would show nothing more. */
+export async function runHere(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const stdin = Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]);
+  const code = await run(args, { stdout, stderr, stdin }, options.env ?? {});
+  return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
 /** The only line of a failure, without the program's name. Fails where there is more than one line. */

@@ -2,11 +2,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../../config/index.ts';
 import { ChildFailure, nodeFlags } from '../../dev/child.ts';
-import { DevCluster, type DevNodeLine } from '../../dev/cluster.ts';
+import { DevCluster } from '../../dev/cluster.ts';
 import { DEV_LIMITS, DevPlanError, planCluster, type DevPlan, type DevRequest } from '../../dev/plan.ts';
 import { greeting } from '../../dev/greeting.ts';
 import { checkListeners } from '../../server/listening.ts';
 import { createLogger } from '../../server/log.ts';
+import type { NodeLine } from '../../server/node-line.ts';
 import { startInProcess, untilAskedToStop } from '../../server/run.ts';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -106,7 +107,7 @@ async function runCluster(
   }
 }
 
-function show(nodes: readonly DevNodeLine[], plan: DevPlan, context: CliContext): void {
+function show(nodes: readonly NodeLine[], plan: DevPlan, context: CliContext): void {
   if (context.globals.json) context.out.json({ ready: true, nodes });
   else context.out.raw(greeting(nodes, plan, context.out.colors));
 }
