@@ -80,7 +80,7 @@ describe('base64', () => {
 
 describe('the segment log', () => {
   const fill = (log: SegmentLog, sizes: readonly number[]): void => {
-    for (const size of sizes) log.append(size).fill(log.length % 256);
+    for (const size of sizes) log.append(new Uint8Array(size).fill((log.length + 1) % 256));
   };
 
   it('gives every record back, whatever their sizes', () => {

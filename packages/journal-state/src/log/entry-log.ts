@@ -21,8 +21,6 @@ const CACHED_SIZE_BYTES_MAX = 16 * 1024;
 /** Positions are kept in 32 bits: four thousand million entries, two terabytes of them. */
 const ENTRIES_MAX = 0xffff_fffe;
 
-const NO_FIELDS = Object.freeze({});
-
 const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
   ENTRY_TYPES.map((type, number) => [type, number]),
 );
@@ -76,14 +74,14 @@ export class EntryLog {
     scope: ScopePosition,
     policy?: VClusterPolicy,
   ): ConfigEntry {
-    const unhashed = {
+    const unhashed: Unhashed = {
       author: entry.author,
       emergency_reason: entry.emergency_reason,
       entry_type: entry.entry_type,
-      ...(entry.expires === undefined ? NO_FIELDS : { expires: entry.expires }),
-      ...(entry.message === undefined ? NO_FIELDS : { message: entry.message }),
+      ...(entry.expires === undefined ? undefined : { expires: entry.expires }),
+      ...(entry.message === undefined ? undefined : { message: entry.message }),
       parent: entry.parent,
-      ...(policy === undefined ? NO_FIELDS : { policy }),
+      ...(policy === undefined ? undefined : { policy }),
       policy_ref: entry.policy_ref,
       scope: entry.scope,
       sequence: entrySeq(this.length),
@@ -103,7 +101,7 @@ export class EntryLog {
         `entry: has ${String(size)} bytes, may have ${limit}; split the change`,
       );
     }
-    const appended: ConfigEntry = Object.assign(unhashed, { hash: this.#chain.commit() });
+    const appended = withHash(unhashed, this.#chain.commit());
     this.#index(appended, scope);
     return appended;
   }
@@ -186,4 +184,12 @@ export class EntryLog {
   get lastSequence(): EntrySeq | undefined {
     return this.length === 0 ? undefined : entrySeq(this.length - 1);
   }
+}
+
+type Unhashed = Omit<ConfigEntry, 'hash'> & { hash?: string };
+
+/** Completes the object itself: a copy for each of a million entries would cost more than all the rest of it. */
+function withHash(entry: Unhashed, hash: string): ConfigEntry {
+  entry.hash = hash;
+  return entry as ConfigEntry;
 }

@@ -11,6 +11,8 @@ export interface Segment {
 }
 
 const FIRST_CAPACITY = 16 * 1024;
+/** Room for what is reserved for a record and not used by it, so that a segment's buffer is allocated once. */
+const SEGMENT_CAPACITY = SEGMENT_SIZE_BYTES_MAX + 16 * 1024;
 /** A buffer that is used to this part is kept as it is when it is sealed; others are cut to size. */
 const WELL_USED = 0.95;
 
@@ -42,17 +44,36 @@ export class SegmentLog {
   }
 
   /**
-   * Appends a record of `size` bytes and returns where its bytes go: the caller fills the array before it does
-   * anything else.
+   * Makes room for a record of at most `maxSize` bytes. The caller writes it into `buffer` at the returned offset and
+   * then calls `commit`, or forgets about it.
    */
-  append(size: number): Uint8Array {
+  reserve(maxSize: number): number {
+    if (this.#used + maxSize > this.#bytes.length) this.#grow(this.#used + maxSize);
+    return this.#used;
+  }
+
+  /** Where a reserved record is written. Changes with every `reserve` and `commit`. */
+  get buffer(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Appends the first `size` bytes of what was reserved. */
+  commit(size: number): void {
     const full = this.#ends.length === SEGMENT_RECORDS_MAX || this.#used + size > SEGMENT_SIZE_BYTES_MAX;
-    if (full && this.#ends.length > 0) this.#seal();
-    if (this.#used + size > this.#bytes.length) this.#grow(this.#used + size);
-    const start = this.#used;
+    if (full && this.#ends.length > 0) {
+      const record = this.#bytes.slice(this.#used, this.#used + size);
+      this.#seal(Math.max(size, SEGMENT_CAPACITY));
+      this.#bytes.set(record);
+    }
     this.#used += size;
     this.#ends.push(this.#used);
-    return this.#bytes.subarray(start, this.#used);
+  }
+
+  /** Appends a copy of a record. */
+  append(record: Uint8Array): void {
+    const offset = this.reserve(record.length);
+    this.#bytes.set(record, offset);
+    this.commit(record.length);
   }
 
   /** The record's bytes. Not to be changed or transferred. */
@@ -71,7 +92,7 @@ export class SegmentLog {
     return { sealed: this.#sealed.slice(), open };
   }
 
-  #seal(): void {
+  #seal(nextCapacity: number): void {
     const segment = {
       first: this.#first,
       bytes: this.#used >= this.#bytes.length * WELL_USED ? this.#bytes : this.#bytes.slice(0, this.#used),
@@ -82,12 +103,12 @@ export class SegmentLog {
     this.#first += segment.ends.length;
     // A new array each time: captures hold the old one.
     this.#ends = [];
-    this.#bytes = new Uint8Array(SEGMENT_SIZE_BYTES_MAX);
+    this.#bytes = new Uint8Array(nextCapacity);
     this.#used = 0;
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, Math.min(this.#bytes.length * 4, SEGMENT_SIZE_BYTES_MAX)));
+    const grown = new Uint8Array(Math.max(needed, Math.min(this.#bytes.length * 4, SEGMENT_CAPACITY)));
     grown.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = grown;
   }

@@ -84,7 +84,11 @@ export class NodeTable {
     for (const { vcluster_id } of record.assignments) if (vcluster_id !== null) this.#membersSet(vcluster_id);
     const vcluster = assignedTo(record);
     if (vcluster !== null) this.#membersSet(vcluster).add(number);
-    this.digest.add(nodeDigest(record));
+    const base = recordDigest(record.node_id);
+    this.digest.add(stateDigest(base, record.state));
+    record.assignments.forEach((assignment, position) => {
+      this.digest.add(assignmentDigest(base, position, assignment));
+    });
     return number;
   }
 
@@ -92,7 +96,10 @@ export class NodeTable {
   setState(number: number, state: ConfigState): boolean {
     const node = this.#records.at(number);
     if (node.state === state) return false;
-    this.#replace(number, { ...node, state });
+    const base = recordDigest(node.node_id);
+    this.digest.remove(stateDigest(base, node.state));
+    this.digest.add(stateDigest(base, state));
+    this.#records.set(number, { node_id: node.node_id, state, assignments: node.assignments });
     return true;
   }
 
@@ -102,7 +109,10 @@ export class NodeTable {
     const node = this.#records.at(number);
     const before = assignedTo(node);
     if (before === vclusterId) return false;
-    this.#replace(number, { ...node, assignments: [...node.assignments, { at, vcluster_id: vclusterId }] });
+    const assignment = { at, vcluster_id: vclusterId };
+    const base = recordDigest(nodeId);
+    this.digest.add(assignmentDigest(base, node.assignments.length, assignment));
+    this.#records.set(number, { ...node, assignments: [...node.assignments, assignment] });
     if (before !== null) this.#membersSet(before).delete(number);
     if (vclusterId !== null) this.#membersSet(vclusterId).add(number);
     return true;
@@ -112,12 +122,6 @@ export class NodeTable {
     return this.#records.capture();
   }
 
-  #replace(number: number, record: NodeRecord): void {
-    this.digest.remove(nodeDigest(this.#records.at(number)));
-    this.digest.add(nodeDigest(record));
-    this.#records.set(number, record);
-  }
-
   #membersSet(vclusterId: VClusterId): Set<number> {
     let members = this.#members.get(vclusterId);
     if (members === undefined) this.#members.set(vclusterId, (members = new Set()));
@@ -125,10 +129,14 @@ export class NodeTable {
   }
 }
 
-function nodeDigest(node: NodeRecord): RecordDigest {
-  let digest = recordDigest(node.state, recordDigest(node.node_id));
-  for (const { at, vcluster_id } of node.assignments) {
-    digest = extendDigest(recordDigest(vcluster_id ?? '', digest), at, vcluster_id === null ? 0 : 1);
-  }
-  return digest;
+/** A node's digest is the sum of that of its state and those of its assignments, so that each changes by itself. */
+const stateDigest = (base: RecordDigest, state: ConfigState): RecordDigest => recordDigest(state, base);
+
+function assignmentDigest(
+  base: RecordDigest,
+  position: number,
+  { at, vcluster_id }: Assignment,
+): RecordDigest {
+  const digest = extendDigest(base, position + 1, at);
+  return vcluster_id === null ? digest : recordDigest(vcluster_id, digest);
 }
