@@ -1,20 +1,8 @@
 /** A local cluster: its processes, when it is ready, and how it ends. */
 import { formatAddress } from '../config/index.ts';
+import type { NodeLine } from '../server/node-line.ts';
 import { startChild, type DevChild, type ExitReport } from './child.ts';
 import type { DevNode, DevPlan } from './plan.ts';
-
-export type DevRole = 'leader' | 'follower' | 'learner';
-
-/** A node as the ready line shows it. */
-export interface DevNodeLine {
-  readonly id: number;
-  readonly role: DevRole;
-  readonly grpc: string;
-  readonly raft: string;
-  readonly metrics: string;
-  readonly data_dir: string;
-  readonly pid: number;
-}
 
 export interface DevClusterOptions {
   /** More flags for every node, for example its log level. */
@@ -54,7 +42,7 @@ export class DevCluster {
   }
 
   /** Resolves once one node leads and all others, learners too, follow it and are caught up. */
-  async ready(): Promise<readonly DevNodeLine[]> {
+  async ready(): Promise<readonly NodeLine[]> {
     const deadlineMs = performance.now() + READY_TIMEOUT_MS;
     for (;;) {
       const roles = await Promise.all(this.#children.map(roleOf));
@@ -92,7 +80,7 @@ export class DevCluster {
   }
 }
 
-function describe(child: DevChild, role: DevRole): DevNodeLine {
+function describe(child: DevChild, role: NodeLine['role']): NodeLine {
   const { node } = child;
   const [grpc, raft, metrics] = [node.grpc, node.raft, node.metrics].map(formatAddress);
   return {
@@ -107,7 +95,7 @@ function describe(child: DevChild, role: DevRole): DevNodeLine {
 }
 
 /** The node's role once it is ready to serve; undefined before. */
-async function roleOf(child: DevChild): Promise<DevRole | undefined> {
+async function roleOf(child: DevChild): Promise<NodeLine['role'] | undefined> {
   if (!child.running()) return undefined;
   try {
     const response = await fetch(`http://${formatAddress(child.node.metrics)}/ready`, {

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { DEFAULT_PORTS } from '../config/index.ts';
-import type { DevNodeLine } from './cluster.ts';
+import type { NodeLine } from '../server/node-line.ts';
 import type { DevPlan } from './plan.ts';
 
 interface Colors {
@@ -10,7 +10,7 @@ interface Colors {
 }
 
 /** What a person reads when the cluster is ready: where it is, and what to try. */
-export function greeting(nodes: readonly DevNodeLine[], plan: DevPlan, colors: Colors): string {
+export function greeting(nodes: readonly NodeLine[], plan: DevPlan, colors: Colors): string {
   const [first] = nodes;
   const endpoint =
     first?.grpc === `127.0.0.1:${String(DEFAULT_PORTS.grpc)}` ? '' : ` --endpoint ${first?.grpc ?? ''}`;

@@ -2,7 +2,15 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandResult } from '@pact-journal/journal-state';
-import { NotLeaderError, RaftNode, toNodeId, type Member, type Transport } from '@pact-journal/raft-core';
+import {
+  NotLeaderError,
+  RaftNode,
+  toNodeId,
+  type Member,
+  type SnapshotChunkRef,
+  type SnapshotStore,
+  type Transport,
+} from '@pact-journal/raft-core';
 import { GrpcTransport, type TransportEvent } from '@pact-journal/raft-grpc';
 import { openWalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
@@ -27,13 +35,19 @@ export interface RaftGroupOptions {
 export class RaftGroup {
   readonly node: RaftNode<CommandResult>;
   readonly #config: ServerConfig;
+  readonly #snapshots: Pick<SnapshotStore, 'latest'>;
   readonly #readdress: Readdress;
   readonly #self: Member;
   readonly #joiner: Parameters<typeof askToJoin>[0];
 
-  private constructor(node: RaftNode<CommandResult>, options: RaftGroupOptions) {
+  private constructor(
+    node: RaftNode<CommandResult>,
+    snapshots: Pick<SnapshotStore, 'latest'>,
+    options: RaftGroupOptions,
+  ) {
     const { config, version, log, signal } = options;
     this.node = node;
+    this.#snapshots = snapshots;
     this.#config = config;
     this.#readdress = readdress(config);
     this.#self = selfMember(config, version);
@@ -78,7 +92,7 @@ export class RaftGroup {
       snapshotIntervalBytes: config.storage.snapshotIntervalSize,
       logRetentionEntries: config.storage.retainedEntries,
     });
-    return new RaftGroup(node, options);
+    return new RaftGroup(node, storage.snapshots, options);
   }
 
   facts(): ClusterFacts {
@@ -101,6 +115,20 @@ export class RaftGroup {
   isSoleVoter(): boolean {
     const { confState, id } = this.node.status();
     return confState.voters.length === 1 && confState.voters[0] === id;
+  }
+
+  /** Resolves once this node leads and has applied what was committed before. */
+  async leads(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const check = (): void => {
+        if (this.node.status().role !== 'leader') return;
+        this.node.off('roleChange', check);
+        resolve();
+      };
+      this.node.on('roleChange', check);
+      check();
+    });
+    await this.node.linearizableRead();
   }
 
   async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
@@ -128,9 +156,14 @@ export class RaftGroup {
   }
 
   async snapshot(): Promise<SnapshotFacts> {
+    const before = this.#snapshots.latest();
     const { meta, manifest, chunks } = await this.node.snapshot();
-    const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, manifest.sizeBytes);
-    return { index: meta.index, term: meta.term, sizeBytes, writtenBytes: sizeBytes };
+    const known = new Set([before?.manifest, ...(before?.chunks ?? [])].map((ref) => ref?.sha256));
+    const size = (refs: readonly SnapshotChunkRef[]): number =>
+      refs.reduce((sum, ref) => sum + ref.sizeBytes, 0);
+    const all = [manifest, ...chunks];
+    const written = all.filter(({ sha256 }) => !known.has(sha256));
+    return { index: meta.index, term: meta.term, sizeBytes: size(all), writtenBytes: size(written) };
   }
 
   /** On the leader: has the group remember the configured addresses where they differ. */

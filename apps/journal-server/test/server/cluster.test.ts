@@ -1,6 +1,6 @@
 /** Three voters and a learner, as real processes on real disks and sockets. */
 import { status, type ServiceError } from '@grpc/grpc-js';
-import { OUTCOME_KEY } from '@pact-journal/journal-proto';
+import { newEntryToWire, OUTCOME_KEY, type journal } from '@pact-journal/journal-proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { all, append, call, commitOf, listing, stubs, type Stubs } from '../support/calls.ts';
 import { TestCluster } from '../support/test-cluster.ts';
@@ -107,11 +107,10 @@ describe('a cluster of three voters and a learner', () => {
 
   test('appends a stream of many at a follower, in order', async () => {
     const before = (await listing(client(1))).length;
-    const { newEntryToWire } = await import('@pact-journal/journal-proto');
     const stream = client(await followerId()).append.appendStream();
     const sequences: number[] = [];
     const done = new Promise<void>((resolve, reject) => {
-      stream.on('data', ({ outcomes }) => {
+      stream.on('data', ({ outcomes }: journal.AppendStreamResponse) => {
         for (const { outcome } of outcomes) {
           if (outcome?.$case === 'appended') sequences.push(outcome.value.sequence ?? -1);
           else reject(new Error(JSON.stringify(outcome)));

@@ -1,7 +1,7 @@
 /** What tools find without knowing the journal: health, reflection, and the HTTP endpoint. */
 import {
-  Client,
   credentials,
+  type Client,
   loadPackageDefinition,
   type ClientDuplexStream,
   type GrpcObject,
@@ -33,7 +33,7 @@ afterAll(async () => {
 function genericClient(path: readonly string[], file: string): Client & Record<string, unknown> {
   let found: unknown = loadPackageDefinition(loadSync(file, { longs: Number, bytes: Buffer }));
   for (const part of path) found = (found as GrpcObject)[part];
-  return new (found as ServiceClientConstructor)(endpoint, credentials.createInsecure()) as never;
+  return new (found as ServiceClientConstructor)(endpoint, credentials.createInsecure());
 }
 
 describe('grpc.health.v1', () => {

@@ -180,6 +180,21 @@ describe('a data directory', () => {
   });
 });
 
+describe('a disk that fails while the server runs', () => {
+  test('ends the process with the reason in one line and status 1: it does not go on without its log', async () => {
+    const place = await newPlace('gone');
+    const node = new TestNode(place, []);
+    await node.ready();
+    await rm(join(place.dataDir, 'raft', 'wal'), { recursive: true });
+    const client = stubs(place.grpc);
+    await expect(append(client, commitOf('vm.x', '1'))).rejects.toMatchObject({ code: 14 });
+    client.close();
+    expect(await node.exited).toEqual({ code: 1, signal: null });
+    const last = node.log.trim().split('\n').at(-1) ?? '';
+    expect(last).toMatch(/^pact-journal: .*raft\/wal/);
+  });
+});
+
 describe('a single server', () => {
   test('prints one ready line, keeps what was acknowledged through kill -9, and stops on SIGTERM with status 0', async () => {
     const place = await newPlace('single');

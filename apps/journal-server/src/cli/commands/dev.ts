@@ -95,9 +95,6 @@ async function runCluster(
       );
     },
   }).catch(childFailure);
-  void stopRequest.then(() => {
-    process.once('SIGINT', () => void cluster.stop());
-  });
   try {
     const lines = await Promise.race([cluster.ready(), stopRequest.then(() => undefined)]);
     if (lines !== undefined) show(lines, plan, context);

@@ -43,7 +43,7 @@ export class AppendService {
       const session = new AppendSession(call, context, options, () => this.#sessions.delete(session));
       this.#sessions.add(session);
       session.start();
-      if (this.#draining) session.drain();
+      if (this.#draining) void session.drain();
     };
     this.handlers = { appendStream: handler };
   }

@@ -1,0 +1,56 @@
+/** What the log and the metrics are told of consensus. */
+import type { CommandResult } from '@pact-journal/journal-state';
+import type { RaftError, RaftNode } from '@pact-journal/raft-core';
+import type { Logger } from './log.ts';
+import type { ServerMetrics } from './metrics.ts';
+
+export function watchRaft(
+  node: RaftNode<CommandResult>,
+  metrics: ServerMetrics,
+  log: Logger,
+  onFatal: (error: RaftError) => void,
+): void {
+  node.on('leaderChange', ({ leaderId, leader, term }) => {
+    metrics.leaderChanged();
+    log.info(
+      { leader_id: leaderId, address: leader?.address, term },
+      leaderId === 0 ? 'no leader' : 'leader',
+    );
+  });
+  node.on('roleChange', ({ role, previous, term }) => {
+    if (role === 'candidate') metrics.stoodForElection();
+    log.debug({ role, previous, term }, 'role changed');
+  });
+  node.on('membershipChange', ({ index, members }) => {
+    log.info({ index, members: members.map(({ id, role }) => ({ id, role })) }, 'membership changed');
+  });
+  node.on('appendDurable', (event) => {
+    metrics.appendDurable(event);
+  });
+  node.on('proposalApplied', (event) => {
+    metrics.proposalApplied(event);
+  });
+  node.on('snapshotSaved', (event) => {
+    metrics.snapshotSaved(event);
+    const { index } = event.snapshot.meta;
+    log.info({ index, duration_ms: Math.round(event.durationMs) }, 'snapshot saved');
+  });
+  node.on('snapshotInstalled', ({ snapshot }) => {
+    log.info({ index: snapshot.meta.index }, "a peer's snapshot is installed");
+  });
+  node.on('snapshotTransfer', ({ from, index, phase, error }) => {
+    if (phase === 'failed') log.warn({ from, index, err: error }, "a peer's snapshot could not be fetched");
+    else
+      log.info(
+        { from, index },
+        phase === 'started' ? "fetching a peer's snapshot" : "a peer's snapshot is here",
+      );
+  });
+  node.on('diskStalled', ({ stalledMs, transferee }) => {
+    log.warn({ stalled_ms: stalledMs, transferee }, 'the disk does not answer: leadership is handed over');
+  });
+  node.on('fatal', ({ error }) => {
+    log.fatal({ err: error }, 'this node has stopped for good');
+    onFatal(error);
+  });
+}
