@@ -133,6 +133,11 @@ export class Relay {
     for (const [inbound, outbound] of this.#pairs) inbound.unpipe(outbound).pause();
   }
 
+  /** From now on gives nothing back to callers, while their connections stay up. */
+  stallBack(): void {
+    for (const [inbound, outbound] of this.#pairs) outbound.unpipe(inbound).pause();
+  }
+
   async stop(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
