@@ -1,0 +1,57 @@
+import type { ServerHttp2Stream } from 'node:http2';
+import { BootStreamError } from '../errors.ts';
+import { REQUEST_SIZE_BYTES_MAX } from '../limits.ts';
+import { FRAME_PREFIX_BYTES } from '../wire/protobuf.ts';
+
+/**
+ * Reads the one message of a call whose request is not a stream. `onMessage` gets it once the client has half-closed;
+ * `onError` what is wrong with it. Neither is called when the stream closes before.
+ */
+export function readRequest(
+  stream: ServerHttp2Stream,
+  onMessage: (message: Buffer) => void,
+  onError: (error: unknown) => void,
+): void {
+  let received: Buffer | undefined;
+  let failed = false;
+  const fail = (error: unknown): void => {
+    failed = true;
+    received = undefined;
+    onError(error);
+  };
+  stream.on('data', (piece: Buffer) => {
+    if (failed) return;
+    received = received === undefined ? piece : Buffer.concat([received, piece]);
+    if (received.length > FRAME_PREFIX_BYTES + REQUEST_SIZE_BYTES_MAX) fail(tooLarge());
+  });
+  stream.once('end', () => {
+    if (failed) return;
+    try {
+      onMessage(onlyMessage(received ?? Buffer.alloc(0)));
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+function onlyMessage(received: Buffer): Buffer {
+  if (received.length === 0) {
+    throw new BootStreamError('unsupported', 'the call has no request message: send exactly one');
+  }
+  if (received.length < FRAME_PREFIX_BYTES)
+    throw new BootStreamError('internal', 'the request message is cut off');
+  if (received[0] !== 0) {
+    throw new BootStreamError('unsupported', 'the request is compressed: this method takes identity only');
+  }
+  const end = FRAME_PREFIX_BYTES + received.readUInt32BE(1);
+  if (end > FRAME_PREFIX_BYTES + REQUEST_SIZE_BYTES_MAX) throw tooLarge();
+  if (received.length < end) throw new BootStreamError('internal', 'the request message is cut off');
+  if (received.length > end) {
+    throw new BootStreamError('unsupported', 'the call has more than one request message: send exactly one');
+  }
+  return received.subarray(FRAME_PREFIX_BYTES, end);
+}
+
+function tooLarge(): BootStreamError {
+  return new BootStreamError('tooLarge', `the request message has more than ${REQUEST_SIZE_BYTES_MAX} bytes`);
+}
