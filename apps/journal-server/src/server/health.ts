@@ -1,5 +1,5 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import type { Server } from '@grpc/grpc-js';
+import type { handleServerStreamingCall, Server, ServerWritableStream } from '@grpc/grpc-js';
 import { loadSync, type EnumTypeDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { fileDescriptorSet } from '@pact-journal/journal-proto';
@@ -9,6 +9,8 @@ import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-
 export interface HealthSwitch {
   /** `SERVING` or `NOT_SERVING`, for the server and for every named service. */
   setServing(serving: boolean): void;
+  /** Ends the calls of those who watch: they have been told, and would otherwise hold up a stopping server. */
+  endWatches(): void;
 }
 
 /**
@@ -20,13 +22,35 @@ export function addHealthAndReflection(server: Server, services: readonly string
   const health = new HealthImplementation(
     Object.fromEntries(names.map((name) => [name, 'NOT_SERVING' as const])),
   );
-  health.addToServer(server);
+  const watches = new Set<ServerWritableStream<unknown, unknown>>();
+  health.addToServer({
+    addService: (service, handlers) => {
+      server.addService(service, { ...handlers, watch: remembering(watches, handlers['watch']) });
+    },
+  });
   const reflection = new ReflectionService({ ...loadSync(healthProtoPath), journal: journalFiles() });
   reflection.addToServer(server);
   return {
     setServing: (serving) => {
       for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
     },
+    endWatches: () => {
+      for (const call of watches) call.end();
+    },
+  };
+}
+
+/** The handler, with its open calls in a set. */
+function remembering(
+  open: Set<ServerWritableStream<unknown, unknown>>,
+  handler: unknown,
+): handleServerStreamingCall<unknown, unknown> {
+  if (typeof handler !== 'function')
+    throw new Error('assertion failed: the health service has a watch method');
+  return (call) => {
+    open.add(call);
+    call.on('cancelled', () => open.delete(call));
+    handler(call);
   };
 }
 

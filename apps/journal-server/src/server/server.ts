@@ -153,6 +153,7 @@ export class RunningServer {
         parts.grpc.drain(),
         new Promise((resolve) => setTimeout(resolve, drainTimeout).unref()),
       ]);
+      parts.grpc.health.endWatches();
       await parts.grpc.front.close(drainTimeout);
       parts.forwarder.close();
       await parts.overlays.close();

@@ -4,6 +4,18 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  credentials,
+  loadPackageDefinition,
+  status,
+  type ClientReadableStream,
+  type GrpcObject,
+  type ServiceClientConstructor,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { newEntryToWire } from '@pact-journal/journal-proto';
+import { protoPath } from 'grpc-health-check';
 import { failureLine, runCli } from '../cli/run-cli.ts';
 import { append, commitOf, listing, stubs } from '../support/calls.ts';
 import { freePorts, TestCluster, TestNode, type NodePlace } from '../support/test-cluster.ts';
@@ -36,6 +48,15 @@ function serveFlags(place: NodePlace): readonly string[] {
     '--listen-metrics',
     place.metrics,
   ];
+}
+
+function watchHealth(endpoint: string): ClientReadableStream<unknown> {
+  const health = (loadPackageDefinition(loadSync(protoPath))['grpc'] as GrpcObject)['health'] as GrpcObject;
+  const service = (health['v1'] as GrpcObject)['Health'] as ServiceClientConstructor;
+  const client = new service(endpoint, credentials.createInsecure()) as unknown as {
+    watch(request: { readonly service: string }): ClientReadableStream<unknown>;
+  };
+  return client.watch({ service: '' });
 }
 
 async function holding<Result>(address: string, work: () => Promise<Result>): Promise<Result> {
@@ -219,6 +240,51 @@ describe('a single server', () => {
     again.close();
     await second.kill('SIGTERM');
     expect(await second.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('is not held up by those who listen: their calls end, and they are told to go elsewhere', async () => {
+    const place = await newPlace('listeners');
+    const node = new TestNode(place, []);
+    await node.ready();
+    const client = stubs(place.grpc);
+    const endOf = (call: ClientReadableStream<unknown>): Promise<number> =>
+      new Promise((resolve) => {
+        call.on('data', () => undefined);
+        call.on('error', ({ code }: ServiceError) => {
+          resolve(code);
+        });
+        call.on('end', () => {
+          resolve(status.OK);
+        });
+      });
+    const appending = client.append.appendStream();
+    const outcome = new Promise((resolve) => appending.once('data', resolve));
+    appending.write({
+      items: [
+        {
+          correlationId: 1,
+          requestId: '',
+          command: { $case: 'entry', value: newEntryToWire(commitOf('vm.x', '1')) },
+        },
+      ],
+    });
+    await outcome;
+    const subscribed = client.boot.subscribeConfigUpdates({
+      nodeId: 'n1',
+      vclusterId: 'ml',
+      fromSequence: 0,
+    });
+    const watching = watchHealth(place.grpc);
+    const told = new Promise((resolve) => subscribed.once('metadata', resolve));
+    const serving = new Promise((resolve) => watching.once('data', resolve));
+    await Promise.all([told, serving]);
+    const ends = Promise.all([endOf(appending), endOf(subscribed), endOf(watching)]);
+    const startedMs = performance.now();
+    await node.kill('SIGTERM');
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect((await node.exited).code).toBe(0);
+    expect((await ends).slice(0, 2)).toEqual([status.UNAVAILABLE, status.UNAVAILABLE]);
+    client.close();
   });
 
   test('logs JSON lines to stdout when nobody asked for the ready line', async () => {
