@@ -50,7 +50,7 @@ function remembering(
   return (call) => {
     open.add(call);
     call.on('cancelled', () => open.delete(call));
-    handler(call);
+    Reflect.apply(handler, undefined, [call]);
   };
 }
 
