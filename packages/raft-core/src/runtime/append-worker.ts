@@ -31,6 +31,9 @@ export interface AppendWorkerHooks {
   onFailure(error: unknown): void;
 }
 
+/** Bytes written at once, so that encoding them does not hold the event loop for long. */
+const MERGE_MAX_BYTES = 8 * 1024 * 1024;
+
 type Work = AppendRequest | (() => Promise<void>);
 
 /**
@@ -137,28 +140,16 @@ export class AppendWorker {
   async #append(first: AppendRequest): Promise<void> {
     const requests = first.snapshot === undefined ? this.#takeMergeable(first) : [first];
     const entries = mergeEntries(requests);
-    const asked = requests.reduce((sum, request) => sum + entriesSizeBytes(request.entries), 0);
     const hardState = requests.reduce((latest, request) => request.hardState ?? latest, this.#hint);
     const mustSync = requests.some((request) => request.mustSync);
-    this.#hint = undefined;
-    this.#busySince = this.#clock.now();
-    const startedAt = this.#busySince;
-    try {
-      if (first.snapshot !== undefined) await this.#hooks.installSnapshot(first.snapshot, hardState);
-      if (entries.length > 0 || (hardState !== undefined && first.snapshot === undefined)) {
-        await this.#logStore.append({ entries, hardState, mustSync });
-      }
-    } finally {
-      this.#busySince = undefined;
-      this.#queuedBytes -= asked;
+    if (entries.length > 0 || mustSync || first.snapshot !== undefined) {
+      this.#hint = undefined;
+      await this.#write({ entries, hardState, mustSync, snapshot: first.snapshot }, requests);
+    } else {
+      // All before is durable, and there is nothing to write but a commit index: the answers need not wait for that.
+      this.#hint = hardState;
     }
     if (this.#stopped) return;
-    this.#hooks.onReport({
-      durationMs: this.#clock.now() - startedAt,
-      entries: entries.length,
-      bytes: entriesSizeBytes(entries),
-      requests: requests.length,
-    });
     const [only] = requests;
     this.#hooks.onDurable(
       requests.length === 1 && only !== undefined
@@ -167,13 +158,33 @@ export class AppendWorker {
     );
   }
 
-  /** Everything queued up to the next job or snapshot. */
+  async #write(work: Omit<AppendRequest, 'responses'>, requests: readonly AppendRequest[]): Promise<void> {
+    const { entries, hardState, mustSync, snapshot } = work;
+    const startedAt = this.#clock.now();
+    this.#busySince = startedAt;
+    try {
+      if (snapshot !== undefined) await this.#hooks.installSnapshot(snapshot, hardState);
+      if (entries.length > 0 || (mustSync && snapshot === undefined)) {
+        await this.#logStore.append({ entries, hardState, mustSync });
+      }
+    } finally {
+      this.#busySince = undefined;
+      for (const request of requests) this.#queuedBytes -= entriesSizeBytes(request.entries);
+    }
+    const bytes = entriesSizeBytes(entries);
+    const durationMs = this.#clock.now() - startedAt;
+    this.#hooks.onReport({ durationMs, entries: entries.length, bytes, requests: requests.length });
+  }
+
+  /** Everything queued up to the next job or snapshot, or the limit. */
   #takeMergeable(first: AppendRequest): readonly AppendRequest[] {
     const requests = [first];
+    let bytes = entriesSizeBytes(first.entries);
     let taken = 0;
     for (const work of this.#queue) {
-      if (typeof work === 'function' || work.snapshot !== undefined) break;
+      if (typeof work === 'function' || work.snapshot !== undefined || bytes >= MERGE_MAX_BYTES) break;
       requests.push(work);
+      bytes += entriesSizeBytes(work.entries);
       taken++;
     }
     this.#queue.splice(0, taken);

@@ -4,9 +4,11 @@ import { messageSizeBytes } from './message-size.ts';
 
 /** Bytes of bulk taken in one turn: a heartbeat behind it waits no longer than it takes to step this much. */
 const TURN_MAX_BYTES = 4 * 1024 * 1024;
+/** Far more than a group sends between two turns; a peer gone mad must not fill the memory. */
+const URGENT_MAX_MESSAGES = 65_536;
 
 /**
- * Two queues, because a heartbeat or a vote must not wait behind megabytes of entries. Bulk is bounded in bytes; what
+ * Two queues, because a heartbeat or a vote must not wait behind megabytes of entries. Both are bounded; what
  * does not fit is dropped, which Raft takes for a loss in the network.
  */
 export class Inbox {
@@ -35,7 +37,8 @@ export class Inbox {
 
   push(message: Message): void {
     if (message.entries.length === 0) {
-      this.#urgent.push(message);
+      if (this.#urgent.length < URGENT_MAX_MESSAGES) this.#urgent.push(message);
+      else this.#dropped++;
       return;
     }
     const bytes = messageSizeBytes(message);

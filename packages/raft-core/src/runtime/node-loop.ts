@@ -300,7 +300,8 @@ export class NodeLoop<Result> implements TransportHandler {
       this.#propose();
       this.reads.begin(this.#ask);
       this.#carryOut();
-      this.keeper.maybeStart();
+      // What is being loaded will replace the state: no need to save it now.
+      if (!this.receiver.active) this.keeper.maybeStart();
     } catch (error) {
       this.fail(classify(error));
     }

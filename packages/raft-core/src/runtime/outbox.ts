@@ -33,11 +33,13 @@ export class Outbox {
     for (const [peer, queued] of byPeer) this.#transport.send(peer, queued);
   }
 
-  /** The members as applied here; what was known beforehand counts until they have an address of their own. */
+  /** The members as applied here. What was known beforehand fills in until this node has seen itself among them. */
   setMembers(members: readonly Member[]): void {
-    const known = new Map(this.#initialPeers.map((peer) => [peer.id, peer]));
+    const joined = members.some((member) => member.id === this.#self);
+    const beforehand = new Map(this.#initialPeers.map((peer) => [peer.id, peer]));
+    const known = joined ? new Map<NodeId, Member>() : new Map(beforehand);
     for (const member of members) {
-      if (member.address !== '' || !known.has(member.id)) known.set(member.id, member);
+      known.set(member.id, member.address === '' ? (beforehand.get(member.id) ?? member) : member);
     }
     known.delete(this.#self);
     this.#transport.setPeers([...known.values()]);

@@ -4,6 +4,8 @@ import type { Clock, SnapshotStore, StoredSnapshot, Transport } from './interfac
 
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** As many as stores keep of what was received and not installed. */
+const RECEIVED_MAX = 3;
 
 export interface SnapshotReceiverHooks {
   /** What this node has committed; a snapshot that is not newer is of no use. */
@@ -31,7 +33,8 @@ export class SnapshotReceiver {
   #transfer: Transfer | undefined;
   /** What the same leader has offered since; taken when the transfer under way fails. */
   #newer: Message | undefined;
-  #received: StoredSnapshot | undefined;
+  /** Not installed yet: the disk may be busy while the next one arrives. Oldest first. */
+  #received: StoredSnapshot[] = [];
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
 
@@ -76,15 +79,11 @@ export class SnapshotReceiver {
 
   /** The received content of a snapshot that the core decided to install. */
   take(snapshot: Snapshot): StoredSnapshot {
-    const stored = this.#received;
-    if (
-      stored === undefined ||
-      stored.meta.index !== snapshot.metadata.index ||
-      stored.meta.term !== snapshot.metadata.term
-    ) {
-      throw new Error(`installing the snapshot at ${snapshot.metadata.index}: its content was not received`);
-    }
-    this.#received = undefined;
+    const { index, term } = snapshot.metadata;
+    const stored = this.#received.find(({ meta }) => meta.index === index && meta.term === term);
+    if (stored === undefined)
+      throw new Error(`installing the snapshot at ${index}: its content was not received`);
+    this.#received = this.#received.filter(({ meta }) => meta.index > index);
     return stored;
   }
 
@@ -108,7 +107,7 @@ export class SnapshotReceiver {
       try {
         const stored = await this.#pull(transfer);
         this.#transfer = undefined;
-        this.#received = stored;
+        this.#received = [...this.#received, stored].slice(-RECEIVED_MAX);
         this.#hooks.onPhase(message, 'received');
         const { index, term, confState } = stored.meta;
         this.#hooks.onReceived({

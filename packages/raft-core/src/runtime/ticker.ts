@@ -46,7 +46,8 @@ export class Ticker {
   }
 
   #arm(): void {
-    const delay = Math.max(1, this.#lastAt + this.#intervalMs - this.#clock.now());
+    const late = (this.#clock.now() - this.#lastAt) % this.#intervalMs;
+    const delay = Math.max(1, this.#intervalMs - late);
     this.#cancel = this.#clock.setTimer(delay, () => {
       this.#onDue();
       if (this.#cancel !== undefined) this.#arm();

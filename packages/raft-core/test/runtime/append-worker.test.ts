@@ -155,6 +155,34 @@ describe('the append worker', () => {
     expect(log.hardState.commit).toBe(3);
   });
 
+  it('answers what needs no write without one, once all before is durable', async () => {
+    const { clock, worker, delivered, writes, hold, release } = await bench();
+    hold();
+    worker.enqueue(request({ entries: entries(1, 2, 1) }));
+    await clock.settle();
+    const answer = createMessage({ type: 'MsgAppResp', index: toLogIndex(2) });
+    worker.enqueue(request({ hardState: hardState(1, 2), responses: [answer] }));
+    await clock.settle();
+    expect(delivered).toEqual([]);
+    release();
+    await clock.settle();
+    expect(delivered).toEqual([answer]);
+    expect(writes).toHaveLength(1);
+  });
+
+  it('writes no more than some megabytes at once', async () => {
+    const { clock, worker, writes, hold, release } = await bench();
+    const large = (index: number): readonly Entry[] => [
+      { index: toLogIndex(index), term: toTerm(1), type: 'normal', data: new Uint8Array(3 * 1024 * 1024) },
+    ];
+    hold();
+    for (let index = 1; index <= 10; index++) worker.enqueue(request({ entries: large(index) }));
+    release();
+    await clock.settle();
+    expect(writes.flatMap((write) => write.indexes)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(Math.max(...writes.map((write) => write.indexes.length))).toBeLessThanOrEqual(3);
+  });
+
   it('lets nothing overlap: jobs and appends take their turns', async () => {
     const { clock, log, worker, hold, release } = await bench();
     hold();
