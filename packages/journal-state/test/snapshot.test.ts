@@ -1,17 +1,29 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RestoreBuilder, isJournalStateError } from '@pact-journal/journal-state';
+import {
+  JournalState,
+  RestoreBuilder,
+  canonicalJson,
+  changesConfiguration,
+  isJournalStateError,
+} from '@pact-journal/journal-state';
 import type { JournalSnapshot } from '@pact-journal/journal-state';
 import {
   JournalFixture,
   aCommit,
+  aDelta,
   aPolicy,
   anEmergencyStart,
+  anEntry,
+  anIdentity,
   anOperation,
   anOverlay,
+  commandLogs,
   node,
   restoreFrom,
   vcluster,
 } from '@pact-journal/journal-state/testing';
+import { readEntryFacts } from '../src/snapshot/entry-facts.ts';
 
 /** A journal with something in every section, and several sealed segments. */
 function eventful(entries = 9000): JournalFixture {
@@ -248,5 +260,59 @@ describe('a damaged snapshot is refused with the section and what is wrong', () 
       });
     }
     expect(missed).toEqual([]);
+  });
+});
+
+describe('what a restore reads from an entry without parsing it', () => {
+  it('is what parsing gives, whatever is in the entry', () => {
+    const words = fc.string({
+      unit: fc.constantFrom(
+        '"',
+        '\\',
+        ',',
+        ':',
+        '{',
+        '}',
+        '"scope":',
+        ',"sequence":',
+        'a',
+        'ä',
+        '\n',
+        '\ud800',
+      ),
+    });
+    let plain = 0;
+    fc.assert(
+      fc.property(commandLogs(fc), words, words, (log, message, name) => {
+        const journal = new JournalState();
+        for (const envelope of log) journal.apply(envelope);
+        const author = anIdentity({ principal: `p${name}`, role: `r${name}` });
+        const odd = { message, author, policy_ref: name, emergency_reason: message };
+        const fixture = new JournalFixture();
+        fixture.append(anEntry({ ...odd, scope: vcluster(`v${name.replaceAll('\n', '')}v`) }));
+        fixture.append(anEntry({ ...odd, state_delta: aDelta({ files: { [`k${name}`]: message } }) }));
+        for (const state of [journal, fixture.journal]) {
+          for (const entry of state.entries()) {
+            const facts = readEntryFacts(canonicalJson(entry));
+            if (facts === undefined) continue;
+            plain += 1;
+            const { sequence, entry_type, scope, state_delta, hash } = entry;
+            const declares = changesConfiguration(entry_type) ? state_delta : null;
+            expect(facts).toEqual({
+              sequence,
+              entry_type,
+              scope,
+              hash,
+              state_delta: declares,
+              parent: null,
+              principal: entry.author.principal,
+            });
+            expect([entry.ttl_seconds, entry.expires, entry.policy]).toEqual([null, undefined, undefined]);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(plain).toBeGreaterThan(100);
   });
 });

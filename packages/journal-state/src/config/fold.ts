@@ -101,6 +101,12 @@ export function resolveKeyAt(
   return undefined;
 }
 
+/** What of an entry its part in the configuration follows from. */
+export type FoldEntry = Pick<
+  ConfigEntry,
+  'sequence' | 'entry_type' | 'scope' | 'state_delta' | 'parent' | 'expires'
+>;
+
 export class ConfigFold {
   readonly #entries: EntryLog;
   readonly #scopes: ScopeTable;
@@ -121,7 +127,7 @@ export class ConfigFold {
   }
 
   /** Folds an entry, already in the log, into its scope's layer. */
-  apply(entry: ConfigEntry, layer: Layer): void {
+  apply(entry: FoldEntry, layer: Layer): void {
     if (!changesConfiguration(entry.entry_type)) return;
     if (entry.entry_type !== 'Rollback') this.#declare(entry, layer);
     else if (entry.expires !== undefined) this.#expire(entry, entry.expires, layer);
@@ -129,7 +135,7 @@ export class ConfigFold {
     layer.version = entry.sequence;
   }
 
-  #declare(entry: ConfigEntry, layer: Layer): void {
+  #declare(entry: FoldEntry, layer: Layer): void {
     const delta = entry.state_delta;
     if (delta === null) return;
     const version = { seq: entry.sequence, setBy: entry.sequence };
@@ -142,7 +148,7 @@ export class ConfigFold {
 
   // -- rollback -------------------------------------------------------------------------------------------------
 
-  #rollBack(entry: ConfigEntry, layer: Layer): void {
+  #rollBack(entry: FoldEntry, layer: Layer): void {
     const target = entry.parent;
     assert(target !== null, 'a rollback names what to go back to');
     const reader = new VersionReader(this.#entries);
@@ -157,7 +163,7 @@ export class ConfigFold {
   }
 
   /** Where wider scopes have changed since `target`, the rolled back scope keeps what was in effect then. */
-  #holdAgainstWiderScopes(entry: ConfigEntry, target: number, layer: Layer, reader: VersionReader): void {
+  #holdAgainstWiderScopes(entry: FoldEntry, target: number, layer: Layer, reader: VersionReader): void {
     const then = this.#widerLayers(layer, target);
     const now = this.#widerLayers(layer, entry.sequence);
     const reassigned = then.at(-1) !== now.at(-1);
@@ -183,7 +189,7 @@ export class ConfigFold {
 
   // -- the end of a ttl -----------------------------------------------------------------------------------------
 
-  #expire(entry: ConfigEntry, expired: number, layer: Layer): void {
+  #expire(entry: FoldEntry, expired: number, layer: Layer): void {
     this.#endedBy.set(expired, entry.sequence);
     const delta = this.#entries.get(expired).state_delta;
     if (delta === null) return;

@@ -25,6 +25,8 @@ const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
   ENTRY_TYPES.map((type, number) => [type, number]),
 );
 
+type IndexedEntry = Pick<ConfigEntry, 'sequence' | 'entry_type'>;
+
 /** An entry's scope, and where its own entries are. */
 export interface ScopePosition {
   readonly number: number;
@@ -102,7 +104,7 @@ export class EntryLog {
       );
     }
     const appended = withHash(unhashed, this.#chain.commit());
-    this.#index(appended, scope);
+    this.#index(appended, entry.author.principal, scope);
     return appended;
   }
 
@@ -112,14 +114,14 @@ export class EntryLog {
   }
 
   /** Indexes the newest entry after `restore`. */
-  restored(entry: ConfigEntry, scope: ScopePosition): void {
-    this.#index(entry, scope);
+  restored(entry: IndexedEntry, principal: string, scope: ScopePosition): void {
+    this.#index(entry, principal, scope);
   }
 
-  #index(entry: ConfigEntry, scope: ScopePosition): void {
+  #index(entry: IndexedEntry, principal: string, scope: ScopePosition): void {
     assert(entry.sequence < ENTRIES_MAX, 'sequences fit in 32 bits');
     const type = TYPE_NUMBERS.get(entry.entry_type) ?? 0;
-    const author = this.#authorNumber(entry.author.principal);
+    const author = this.#authorNumber(principal);
     this.#types.push(type);
     this.#scopes.push(scope.number);
     this.#previous.push(scope.newest + 1);

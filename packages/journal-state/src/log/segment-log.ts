@@ -78,7 +78,7 @@ export class SegmentLog {
 
   /** The record's bytes. Not to be changed or transferred. */
   record(index: number): Uint8Array {
-    assert(index >= 0 && index < this.length, `record ${String(index)} exists`);
+    assert(index >= 0 && index < this.length, 'the record exists');
     if (index >= this.#first) return slice(this.#bytes, this.#ends, index - this.#first);
     const at = lowerBound(this.#sealedFirsts, index + 1) - 1;
     const segment = this.#sealed[at];

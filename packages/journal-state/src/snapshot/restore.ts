@@ -11,6 +11,7 @@ import { Tables } from '../tables/tables.ts';
 import type { AdminOperation, BootOverlay, ConfigEntry } from '../types.ts';
 import { SNAPSHOT_FORMAT } from './capture.ts';
 import type { SnapshotSummary } from './capture.ts';
+import { readEntryFacts } from './entry-facts.ts';
 import { parseNodeRecord, parseRequestRecord, parseSummary } from './records.ts';
 
 type Table = 'summary' | 'nodes' | 'requests' | 'entries' | 'operations' | 'overlays';
@@ -62,31 +63,34 @@ export class RestoreBuilder {
   /** The section's next record. The bytes are copied where they are kept. */
   record(bytes: Uint8Array): void {
     if (this.#table === undefined) this.#damaged('a record came before any section');
-    const { text, json } = this.#parse(bytes);
+    const text = this.#decode(bytes);
     try {
-      this.#restoreRecord(this.#table, bytes, text, json);
+      if (this.#table === 'entries') this.#restoreEntry(bytes, text);
+      else this.#restoreRecord(this.#table, bytes, text);
     } catch (cause) {
       if (isJournalStateError(cause) && cause.code.startsWith('snapshot')) throw cause;
       this.#damaged('has a record that does not belong here', cause);
     }
   }
 
-  #restoreRecord(table: Table, bytes: Uint8Array, text: string, json: JsonRecord): void {
+  #restoreRecord(table: Exclude<Table, 'entries'>, bytes: Uint8Array, text: string): void {
+    const json = this.#parse(text);
     switch (table) {
       case 'summary':
-        return this.#restoreSummary(json);
+        this.#restoreSummary(json);
+        break;
       case 'nodes':
         this.#tables.nodes.restore(parseNodeRecord(json));
-        return undefined;
+        break;
       case 'requests':
         this.#requests.push(parseRequestRecord(json));
-        return undefined;
-      case 'entries':
-        return this.#restoreEntry(bytes, text, json);
+        break;
       case 'operations':
-        return this.#restoreOperation(bytes, text, json);
+        this.#restoreOperation(bytes, text, json);
+        break;
       case 'overlays':
-        return this.#restoreOverlay(parseOverlay(json));
+        this.#restoreOverlay(parseOverlay(json));
+        break;
     }
   }
 
@@ -108,16 +112,22 @@ export class RestoreBuilder {
     return new JournalState(this.#options, this.#tables);
   }
 
-  #parse(bytes: Uint8Array): { readonly text: string; readonly json: JsonRecord } {
-    let text: string;
+  #decode(bytes: Uint8Array): string {
+    try {
+      return decodeUtf8(bytes);
+    } catch (cause) {
+      return this.#damaged('has a record that is not UTF-8', cause);
+    }
+  }
+
+  #parse(text: string): JsonRecord {
     let json: unknown;
     try {
-      text = decodeUtf8(bytes);
       json = JSON.parse(text);
     } catch (cause) {
       return this.#damaged('has a record that is not JSON', cause);
     }
-    return isRecord(json) ? { text, json } : this.#damaged('has a record that is not an object');
+    return isRecord(json) ? json : this.#damaged('has a record that is not an object');
   }
 
   #restoreSummary(json: JsonRecord): void {
@@ -136,22 +146,34 @@ export class RestoreBuilder {
     this.#requests = [];
   }
 
-  #restoreEntry(bytes: Uint8Array, text: string, json: JsonRecord): void {
-    const { entries, scopes } = this.#tables;
-    const position = entries.length;
-    if (json['sequence'] !== position) {
-      this.#damaged(`has entry ${String(json['sequence'])} where ${String(position)} belongs`);
+  #restoreEntry(bytes: Uint8Array, text: string): void {
+    const facts = readEntryFacts(text);
+    if (facts === undefined) {
+      const json = this.#parse(text);
+      this.#verifyEntry(bytes, text, json['sequence'], json['hash']);
+      // Its hash proves that a journal wrote it.
+      const entry = json as unknown as ConfigEntry;
+      const layer = this.#tables.scopes.layer(entry.scope);
+      this.#tables.entries.restored(entry, entry.author.principal, layer);
+      this.#tables.follow(entry, layer);
+    } else {
+      this.#verifyEntry(bytes, text, facts.sequence, facts.hash);
+      const layer = this.#tables.scopes.layer(facts.scope);
+      this.#tables.entries.restored(facts, facts.principal, layer);
+      this.#tables.followConfig(facts, layer);
     }
-    if (!entries.restore(bytes, text, String(json['hash']))) {
+  }
+
+  #verifyEntry(bytes: Uint8Array, text: string, sequence: unknown, hash: unknown): void {
+    const { entries } = this.#tables;
+    const position = entries.length;
+    if (sequence !== position)
+      this.#damaged(`has entry ${String(sequence)} where ${String(position)} belongs`);
+    if (typeof hash !== 'string' || !entries.restore(bytes, text, hash)) {
       this.#damaged(
         `entry ${String(position)} does not have the hash that follows from it and its predecessor`,
       );
     }
-    // Its hash proves that a journal wrote it.
-    const entry = json as unknown as ConfigEntry;
-    const layer = scopes.layer(entry.scope);
-    entries.restored(entry, layer);
-    this.#tables.follow(entry, layer);
   }
 
   #restoreOperation(bytes: Uint8Array, text: string, json: JsonRecord): void {

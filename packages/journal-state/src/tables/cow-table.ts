@@ -41,7 +41,7 @@ export class CowTable<T> {
   }
 
   set(index: number, value: T): void {
-    assert(index >= 0 && index < this.#length, `record ${String(index)} exists`);
+    assert(index >= 0 && index < this.#length, 'the record exists');
     const number = Math.floor(index / CHUNK_SIZE);
     let chunk = this.#chunks[number];
     assert(chunk !== undefined, 'every record has its chunk');
@@ -73,9 +73,8 @@ export class CowTable<T> {
 }
 
 function recordAt<T>(chunks: readonly (readonly T[])[], length: number, index: number): T {
-  assert(index >= 0 && index < length, `record ${String(index)} exists`);
   const chunk = chunks[Math.floor(index / CHUNK_SIZE)];
-  assert(chunk !== undefined, 'every record has its chunk');
+  assert(chunk !== undefined && index >= 0 && index < length, 'the record exists');
   // Below `length`, so the element is there, whatever T is.
   return chunk[index % CHUNK_SIZE] as T;
 }

@@ -2,6 +2,7 @@
 import { canonicalJson, encodeUtf8, formatHash, pureSha256 } from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
 import { ConfigFold, changesConfiguration } from '../config/fold.ts';
+import type { FoldEntry } from '../config/fold.ts';
 import type { Layer } from '../config/layer.ts';
 import { ScopeTable } from '../config/scopes.ts';
 import { EntryLog } from '../log/entry-log.ts';
@@ -43,11 +44,16 @@ export class Tables {
     this.fold = new ConfigFold(this.entries, this.scopes, this.nodes);
   }
 
-  /** Brings everything that follows from the entries alone up to an entry that has just been put into the log. */
-  follow(entry: ConfigEntry, layer: Layer): void {
+  /** Brings the configuration up to an entry that has just been put into the log. */
+  followConfig(entry: FoldEntry, layer: Layer): void {
     layer.sequences?.push(entry.sequence);
     layer.newest = entry.sequence;
     this.fold.apply(entry, layer);
+  }
+
+  /** Brings everything that follows from the entries alone up to one that has just been put into the log. */
+  follow(entry: ConfigEntry, layer: Layer): void {
+    this.followConfig(entry, layer);
     if (entry.entry_type === 'EmergencyStart') this.emergencies.start(entry);
     else if (entry.entry_type === 'EmergencyEnd') this.emergencies.end(entry.scope);
     if (entry.expires !== undefined) this.expirations.remove(entry.expires);
