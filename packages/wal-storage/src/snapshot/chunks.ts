@@ -5,10 +5,10 @@ import { CompressStream, Decompressor } from 'zstd-napi';
 import { WalStorageError, ioError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { chunkFileName } from '../layout.ts';
-import { plainView } from '../log/line.ts';
 import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
 import { Slices } from '../slices.ts';
 import type { ChunkInfo } from './manifest.ts';
+import { splitRecords } from './open-section.ts';
 
 /** A chunk is closed once its records have this size together, so it is larger only by its last record. */
 const CHUNK_RAW_SIZE_BYTES = 1024 * 1024;
@@ -163,11 +163,8 @@ export async function* readChunk(
     );
   }
   const slices = new Slices();
-  for (let start = 0; start < raw.length;) {
-    const end = raw.indexOf(0x0a, start);
-    const stop = end < 0 ? raw.length : end;
-    yield plainView(raw, start, stop);
-    start = stop + 1;
+  for (const record of splitRecords(raw)) {
+    yield record;
     await slices.breathe();
   }
 }

@@ -28,7 +28,7 @@ import type { OpenSection, SealedSection } from './manifest.ts';
 import { readManifest } from './manifest-reader.ts';
 import type { ReadManifest } from './manifest-reader.ts';
 import { ManifestWriter } from './manifest-writer.ts';
-import { parseRecordLine } from './record-line.ts';
+import { decodeOpenLine } from './open-section.ts';
 import { fetchPiece, throwIfAborted } from './receiver.ts';
 
 /** Chunks that are pulled side by side: enough to hide a round trip, little enough for the peer. */
@@ -292,14 +292,12 @@ export class DirectorySnapshotStore implements SnapshotStore {
     const file = await this.#fileSystem.open(path, 'read');
     try {
       for await (const line of readLines(file, section.offset, section.offset + section.sizeBytes)) {
-        const record = parseRecordLine(line.bytes);
-        if (record === undefined)
-          throw new WalStorageError(
-            'corrupt',
-            `${path}: section ${section.key} was damaged after it was verified`,
-            { path },
-          );
-        yield record;
+        const records = decodeOpenLine(line.bytes);
+        if (records === undefined) {
+          const message = `${path}: section ${section.key} was damaged after it was verified`;
+          throw new WalStorageError('corrupt', message, { path });
+        }
+        yield* records;
       }
     } finally {
       await file.close();

@@ -59,7 +59,8 @@ class ManifestParser {
     const document = parseSealedLine(line.bytes, 0, line.bytes.length);
     if (this.#open !== undefined && document?.['kind'] !== 'close') {
       this.#open.crc = checksum(NEWLINE, checksum(line.bytes, this.#open.crc));
-      this.#open.records++;
+      this.#open.records +=
+        document === undefined ? 1 : (naturalField(document, 'records') ?? this.#fail('is no record'));
       return;
     }
     if (document === undefined) return this.#fail('does not match its checksum');

@@ -8,7 +8,7 @@ import type { PayloadFormat } from '../log/line.ts';
 import { Slices } from '../slices.ts';
 import { sealedDocument } from './manifest.ts';
 import type { OpenSection, SealedSection, Section } from './manifest.ts';
-import { recordLine } from './record-line.ts';
+import { encodeOpenSection } from './open-section.ts';
 
 const BUFFER_SIZE_BYTES = 256 * 1024;
 
@@ -44,11 +44,13 @@ export class ManifestWriter {
     await this.document({ kind: 'open', key });
     const offset = this.#position;
     this.#crc = 0;
-    let count = 0;
-    for (const record of records) {
-      for (const part of recordLine(record, format)) await this.#put(part);
-      count++;
+    const parts = encodeOpenSection(records, format);
+    let part = parts.next();
+    for (; part.done !== true; part = parts.next()) {
+      await this.#put(part.value);
+      await this.#slices.breathe();
     }
+    const count = part.value;
     const section: OpenSection = {
       kind: 'open',
       key,

@@ -4,7 +4,7 @@
  *     {"crc32c":"...","kind":"header","format":1,"cluster_id":...,"index":...,"term":...,"conf_state":{...},"members":[...]}
  *     {"crc32c":"...","kind":"sealed","key":"entries/0000000000","records":4096,"chunks":[{"sha256":...,"size_bytes":...,...}]}
  *     {"crc32c":"...","kind":"open","key":"nodes"}
- *     {"record":{...}}
+ *     {"record":{...}}                                   (or blocks of compressed records: see open-section.ts)
  *     {"crc32c":"...","kind":"close","key":"nodes","records":1,"records_crc32c":123}
  *     {"crc32c":"...","kind":"end","sections":2}
  *

@@ -1,0 +1,81 @@
+/**
+ * The records of an open section within a snapshot's file. A small section has a line a record, for people to read; of a
+ * larger one, which may be most of what a snapshot writes, records are compressed by the block:
+ *
+ *     {"record":{...}}
+ *     {"crc32c":"...","kind":"block","records":2048,"raw_size_bytes":262150,"zstd":"<base64>"}
+ *
+ * A large record has a line of its own in any case: what makes records large is compressed already.
+ */
+import { Compressor, Decompressor } from 'zstd-napi';
+import { naturalField, parseSealedLine, sealDocument, stringField } from '../checksum.ts';
+import { plainView } from '../log/line.ts';
+import type { PayloadFormat } from '../log/line.ts';
+import { parseRecordLine, recordLine } from './record-line.ts';
+
+/** Records are compressed once they have this size together; zstd takes about a millisecond for it. */
+const BLOCK_SIZE_BYTES = 256 * 1024;
+/** A section smaller than this stays readable. */
+const PLAIN_SECTION_SIZE_BYTES_MAX = 16 * 1024;
+/** A record of this size is not compressed. */
+const LARGE_RECORD_SIZE_BYTES = 128 * 1024;
+
+const NEWLINE = Buffer.from('\n', 'latin1');
+
+/** Yields the section's lines in parts, newlines included, and returns the number of records. */
+export function* encodeOpenSection(
+  records: Iterable<Uint8Array>,
+  format: PayloadFormat,
+): Generator<Uint8Array, number> {
+  const compressor = new Compressor();
+  let waiting: Uint8Array[] = [];
+  let sizeBytes = 0;
+  let blocks = 0;
+  let count = 0;
+  function* block(): Generator<Uint8Array> {
+    if (waiting.length === 0) return;
+    const raw = Buffer.concat(waiting.flatMap((record) => [record, NEWLINE]));
+    const zstd = compressor.compress(raw).toString('base64');
+    yield sealDocument({ kind: 'block', records: waiting.length, raw_size_bytes: raw.length, zstd });
+    waiting = [];
+    sizeBytes = 0;
+    blocks++;
+  }
+  for (const record of records) {
+    count++;
+    if (record.length >= LARGE_RECORD_SIZE_BYTES) {
+      yield* block();
+      yield* recordLine(record, format);
+      continue;
+    }
+    waiting.push(record);
+    sizeBytes += record.length + 1;
+    if (sizeBytes >= BLOCK_SIZE_BYTES) yield* block();
+  }
+  if (blocks > 0 || sizeBytes > PLAIN_SECTION_SIZE_BYTES_MAX) yield* block();
+  else for (const record of waiting) yield* recordLine(record, format);
+  return count;
+}
+
+/** The records in a line of an open section, or undefined if it is damaged. Views of memory that stays as it is. */
+export function decodeOpenLine(line: Uint8Array): Iterable<Uint8Array> | undefined {
+  const block = parseSealedLine(line, 0, line.length);
+  if (block === undefined) {
+    const record = parseRecordLine(line);
+    return record === undefined ? undefined : [record];
+  }
+  const zstd = stringField(block, 'zstd');
+  if (block['kind'] !== 'block' || zstd === undefined) return undefined;
+  const raw = new Decompressor().decompress(Buffer.from(zstd, 'base64'));
+  return raw.length === naturalField(block, 'raw_size_bytes') ? splitRecords(raw) : undefined;
+}
+
+/** The records in bytes of which each ends with a newline. */
+export function* splitRecords(raw: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < raw.length;) {
+    const end = raw.indexOf(0x0a, start);
+    const stop = end < 0 ? raw.length : end;
+    yield plainView(raw, start, stop);
+    start = stop + 1;
+  }
+}
