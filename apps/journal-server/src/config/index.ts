@@ -9,6 +9,7 @@ export {
   type EffectiveSetting,
   type LoadedConfig,
 } from './load.ts';
+export { settingsReference } from './reference.ts';
 export { formatMember, type ConfiguredMember } from './members.ts';
 export {
   DEFAULT_PORTS,

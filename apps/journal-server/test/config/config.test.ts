@@ -1,11 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import {
   ConfigError,
   loadConfig,
   settingRows,
+  settingsReference,
   type ConfigSources,
   type LoadedConfig,
 } from '../../src/config/index.ts';
@@ -309,4 +310,9 @@ describe('shipped configurations', () => {
     const loaded = await loadConfig({ file, environment: {}, flags: {} });
     expect(loaded.config).toEqual((await load(undefined)).config);
   });
+});
+
+test('SETTINGS.md is what `pact-journal config reference` prints', async () => {
+  const file = new URL('../../SETTINGS.md', import.meta.url).pathname;
+  expect(await readFile(file, 'utf8')).toBe(settingsReference());
 });

@@ -1,12 +1,24 @@
 /** `pact-journal config check`: what a server would run with, and where each value came from. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { addSettingFlags, configSources, loadConfig, type EffectiveSetting } from '../../config/index.ts';
+import {
+  addSettingFlags,
+  configSources,
+  loadConfig,
+  settingsReference,
+  type EffectiveSetting,
+} from '../../config/index.ts';
 import type { CliContext } from '../context.ts';
 import { asUsageError } from '../server-errors.ts';
 
 export function register(program: Command, context: CliContext): void {
   const config = program.command('config').description('look at a server configuration without starting one');
+  config
+    .command('reference')
+    .description('print every setting as Markdown: key, default, meaning, variable and flag')
+    .action(() => {
+      context.out.raw(settingsReference());
+    });
   const check = config
     .command('check')
     .description(
