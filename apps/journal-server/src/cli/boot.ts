@@ -1,30 +1,22 @@
 /** Boots as a compute node does, and writes what it got. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BootClient, decompressBounded, parseOverlay } from '@pact-journal/boot-stream';
 import {
-  DELTA_KINDS,
-  type DeltaItem,
-  type DeltaKind,
-  type VClusterPolicy,
-} from '@pact-journal/journal-state';
+  BootClient,
+  decompressBounded,
+  isBootStreamError,
+  parseOverlay,
+  RAW_SIZE_BYTES_MAX,
+  type NodeConfig,
+} from '@pact-journal/boot-stream';
+import { DELTA_KINDS, type VClusterPolicy } from '@pact-journal/journal-state';
 import type { CliContext } from './context.ts';
-import { CliError } from './errors.ts';
-
-/** Overlays are taken up to this size once decompressed, in bytes; no builder makes larger ones. */
-const RAW_SIZE_BYTES_MAX = 64 * 1024 * 1024;
+import { CliError, nobodyListensError } from './errors.ts';
 
 /** A compressed overlay's JSON. Throws where it is damaged or too large. */
 export function decodeOverlay(data: Uint8Array): ReturnType<typeof parseOverlay> {
   return parseOverlay(decompressBounded(data, RAW_SIZE_BYTES_MAX));
 }
-
-/** A node's effective configuration: for each kind, its keys. */
-export type NodeConfig = {
-  readonly [Kind in DeltaKind]: Readonly<
-    Record<string, { readonly value: string | null; readonly spec?: DeltaItem['spec'] }>
-  >;
-};
 
 /** What `boot --json` prints. */
 export interface BootReport {
@@ -72,6 +64,9 @@ export async function bootNode(context: CliContext, request: BootRequest): Promi
       policy: boot.policy,
       config: boot.config,
     };
+  } catch (error) {
+    const details = isBootStreamError(error) ? error.message : '';
+    throw nobodyListensError(endpoints.join(', '), details, error) ?? error;
   } finally {
     client.close();
   }

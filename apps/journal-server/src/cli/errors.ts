@@ -74,6 +74,20 @@ const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['logWithoutSnapshot', 'damaged'],
 ]);
 
+/** In the details of a call that no server has seen: the connection was refused, or the name does not resolve. */
+const NOBODY_LISTENS = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|No connection established/u;
+
+/** The error for endpoints at which nobody listens, where that is what the details of a failed call say. */
+export function nobodyListensError(endpoints: string, details: string, cause: unknown): CliError | undefined {
+  const reason = NOBODY_LISTENS.exec(details)?.[0];
+  if (reason === undefined) return undefined;
+  return new CliError(
+    'unreachable',
+    `${endpoints}: no journal server answers there (${reason}); start one, or name another with --endpoint`,
+    { cause },
+  );
+}
+
 /** A failed call's gRPC status as an error of the command line. */
 export function cliErrorOfStatus(grpcCode: number, message: string, cause: unknown): CliError {
   return new CliError(GRPC_FAILURES.get(grpcCode) ?? 'failed', message, { cause });

@@ -339,12 +339,17 @@ describe('following', () => {
   } {
     const child = startCli([...args, '--json'], { env: journal.env });
     const seen: Record<string, unknown>[] = [];
+    const ended = once(child, 'close').then(() => {
+      throw new Error('the command ended by itself');
+    });
+    // Only of interest while lines are waited for.
+    ended.catch(() => undefined);
     const reader = createInterface({ input: child.stdout });
     reader.on('line', (line) => seen.push(JSON.parse(line) as Record<string, unknown>));
     return {
       child,
       lines: async (count) => {
-        while (seen.length < count) await once(reader, 'line');
+        while (seen.length < count) await Promise.race([once(reader, 'line'), ended]);
         return seen;
       },
     };

@@ -5,7 +5,6 @@ import type { CliContext } from '../context.ts';
 import { untilInterrupted } from '../interruption.ts';
 import { withJournal } from '../journal/index.ts';
 import { parseSequence } from '../options.ts';
-import { printUpdate } from '../updates.ts';
 
 interface WatchFlags {
   readonly node?: string;
@@ -18,18 +17,20 @@ export function register(program: Command, context: CliContext): void {
     .command('watch')
     .description(
       'Follow updates as they are committed: those that concern a node (its own, its virtual cluster and global), or ' +
-        'without --node those of a virtual cluster. Ends with Ctrl-C.',
+        'without --node those of a virtual cluster, or of all. Ends with Ctrl-C.',
     )
     .option('--node <name>', 'the node')
     .option('--vcluster <name>', 'the virtual cluster (default: the one that the node is assigned to)')
     .option('--from <sequence>', 'start with this entry (default: the next one)', parseSequence('--from'))
     .action(async (flags: WatchFlags) => {
-      const { followUpdates } = await import('../updates.ts');
-      const from =
-        flags.from ?? (await withJournal(context, async (journal) => (await journal.status()).entries));
-      const subscription = { nodeId: flags.node ?? '', vclusterId: flags.vcluster ?? '', fromSequence: from };
-      await untilInterrupted(async (signal) => {
-        for await (const update of followUpdates(context, subscription, signal)) printUpdate(context, update);
-      });
+      const { printUpdates } = await import('../updates.ts');
+      // Also tells at once where nobody is reached: a subscription by itself would go on trying.
+      const next = await withJournal(context, async (journal) => (await journal.status()).entries);
+      const subscription = {
+        nodeId: flags.node ?? '',
+        vclusterId: flags.vcluster ?? '',
+        fromSequence: flags.from ?? next,
+      };
+      await untilInterrupted((signal) => printUpdates(context, subscription, signal));
     });
 }

@@ -9,9 +9,9 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { setTimeout as delay } from 'node:timers/promises';
-import { journal, OUTCOME_KEY, policy, REQUEST_ID_KEY, stream } from '@pact-journal/journal-proto';
+import { journal, OUTCOME_KEY, policy, REQUEST_ID_KEY } from '@pact-journal/journal-proto';
 import type { GlobalOptions } from '../context.ts';
-import { CliError, cliErrorOfStatus } from '../errors.ts';
+import { CliError, cliErrorOfStatus, nobodyListensError } from '../errors.ts';
 
 /** One server, with a client a service over one connection. */
 export interface Connection {
@@ -24,7 +24,6 @@ export interface Connection {
   readonly overlays: journal.OverlayServiceClient;
   readonly query: journal.JournalQueryServiceClient;
   readonly policies: policy.PolicyServiceClient;
-  readonly boots: stream.BootConfigServiceClient;
   close(): void;
 }
 
@@ -78,14 +77,10 @@ export class Calls {
     });
   }
 
-  /** Messages of a stream. Another server is tried only as long as none has come. Aborting ends it with an error. */
-  async *stream<Message>(call: StreamCall<Message>, signal?: AbortSignal): AsyncGenerator<Message> {
+  /** Messages of a stream. Another server is tried only as long as none has come. */
+  async *stream<Message>(call: StreamCall<Message>): AsyncGenerator<Message> {
     const { iterator, first } = await this.anywhere(async (connection) => {
-      signal?.throwIfAborted();
       const messages = call(connection, this.metadata(), {});
-      signal?.addEventListener('abort', () => {
-        messages.cancel();
-      });
       const opened: AsyncIterator<Message> = messages[Symbol.asyncIterator]();
       return { iterator: opened, first: await opened.next() };
     });
@@ -127,7 +122,7 @@ export class Calls {
         } catch (error) {
           if (!isRetryable(error)) throw asCliError(error, endpoint);
           failures.push(asCliError(error, endpoint));
-          anybodyThere ||= !isNobodyListening(error);
+          anybodyThere ||= nobodyListensError(endpoint, error.details, error) === undefined;
           this.#preferred = (this.#preferred + 1) % this.#connections.length;
         }
       }
@@ -157,7 +152,6 @@ function connectTo(endpoint: string): Connection {
     overlays: new journal.OverlayServiceClient(endpoint, insecure, shared),
     query: new journal.JournalQueryServiceClient(endpoint, insecure, shared),
     policies: new policy.PolicyServiceClient(endpoint, insecure, shared),
-    boots: new stream.BootConfigServiceClient(endpoint, insecure, shared),
     close: () => {
       channel.close();
     },
@@ -169,16 +163,8 @@ export function isServiceError(error: unknown): error is ServiceError {
 }
 
 /** Only what says that the call was not decided, and that another attempt may be. */
-function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown): error is ServiceError {
   return isServiceError(error) && (error.code === status.UNAVAILABLE || error.code === status.ABORTED);
-}
-
-/** The connection itself was refused or does not resolve: no server has seen the call. */
-function isNobodyListening(error: unknown): boolean {
-  return (
-    isServiceError(error) &&
-    /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|No connection established/u.test(error.details)
-  );
 }
 
 function asCliError(error: unknown, endpoint: string): CliError {
@@ -186,16 +172,8 @@ function asCliError(error: unknown, endpoint: string): CliError {
     const message = error instanceof Error ? error.message : String(error);
     return new CliError('failed', `${endpoint}: ${message}`, { cause: error });
   }
-  if (isNobodyListening(error)) {
-    const reason = /E[A-Z]{4,}/u.exec(error.details)?.[0] ?? error.details;
-    return new CliError(
-      'unreachable',
-      `${endpoint}: no journal server answers there (${reason}); start one, or name another with --endpoint`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const nobody = nobodyListensError(endpoint, error.details, error);
+  if (nobody !== undefined) return nobody;
   const unknown = error.metadata.get(OUTCOME_KEY)[0] === 'unknown';
   const outcome = unknown ? ' (it may have been done all the same; look at the log before repeating it)' : '';
   return cliErrorOfStatus(error.code, `${endpoint}: ${error.details}${outcome}`, error);
