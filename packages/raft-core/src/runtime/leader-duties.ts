@@ -73,12 +73,13 @@ export class LeaderDuties {
 
   #view(progress: ReadonlyMap<NodeId, ProgressStatus>): MembershipView {
     const { core, directory, peers, options } = this.#node;
-    const { lastIndex } = core.basicStatus();
+    const { committed } = core.basicStatus();
     return {
       confState: directory.confState,
       member: (id) => directory.get(id),
       responds: (id) => peers.responds(id),
-      lagEntries: (id) => lastIndex - (progress.get(id)?.match ?? 0),
+      // Not from the last entry: what is on its way to everybody says nothing about one of them.
+      lagEntries: (id) => Math.max(0, committed - (progress.get(id)?.match ?? 0)),
       promotionMaxLagEntries: options.promotionMaxLagEntries,
     };
   }

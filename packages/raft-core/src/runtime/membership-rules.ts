@@ -27,7 +27,7 @@ export interface MembershipView {
   member(id: NodeId): Member | undefined;
   /** Heard from within an election timeout; the leader itself always. */
   responds(id: NodeId): boolean;
-  /** Entries between its log and the leader's. */
+  /** Committed entries that are not known to be in its log. */
   lagEntries(id: NodeId): number;
   readonly promotionMaxLagEntries: number;
 }

@@ -71,7 +71,7 @@ export interface RaftNodeOptions<Result> {
   /** How long a follower may be silent about a snapshot before it is sent another. Milliseconds, default 30,000. */
   readonly snapshotTimeoutMs?: number;
 
-  /** A learner at most so many entries behind may be promoted. Default 100. */
+  /** A learner that lacks at most so many committed entries may be promoted. Default 100. */
   readonly promotionMaxLagEntries?: number;
   /** A leader whose disk takes longer for one append hands leadership over. Milliseconds, default 10 ticks; 0 never. */
   readonly diskStallMs?: number;

@@ -55,6 +55,25 @@ describe('membership', () => {
     await cluster.stopAll();
   });
 
+  it('promotes a learner by itself although entries never cease', async () => {
+    const cluster = await Cluster.start({
+      options: { promotionMaxLagEntries: 5 },
+      faults: { latencyMsMin: 5, latencyMsMax: 5 },
+    });
+    const leader = await cluster.leader();
+    await cluster.startNode(FOUR);
+    const outcomes: Promise<unknown>[] = [];
+    const adding = leader.addLearner(member(FOUR), { promoteWhenCaughtUp: true });
+    adding.catch(() => undefined);
+    for (let round = 0; round < 2000 && roles(leader)[4] !== 'voter'; round++) {
+      for (let entry = 0; entry < 3; entry++) outcomes.push(leader.propose(bytes('x')));
+      await cluster.clock.advance(1);
+    }
+    expect(roles(leader)[4]).toBe('voter');
+    await cluster.clock.resolve(Promise.all([adding, ...outcomes]));
+    await cluster.stopAll();
+  });
+
   it('does not promote a learner that lags or does not respond', async () => {
     const cluster = await Cluster.start({ options: { promotionMaxLagEntries: 5 } });
     const leader = await cluster.leader();
