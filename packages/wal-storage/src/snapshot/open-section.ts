@@ -13,48 +13,73 @@ import { plainView } from '../log/line.ts';
 import type { PayloadFormat } from '../log/line.ts';
 import { parseRecordLine, recordLine } from './record-line.ts';
 
-/** Records are compressed once they have this size together; zstd takes about a millisecond for it. */
+/** So much is compressed at a time; zstd takes about a millisecond for it. */
 const BLOCK_SIZE_BYTES = 256 * 1024;
 /** A section smaller than this stays readable. */
 const PLAIN_SECTION_SIZE_BYTES_MAX = 16 * 1024;
 /** A record of this size is not compressed. */
 const LARGE_RECORD_SIZE_BYTES = 128 * 1024;
 
-const NEWLINE = Buffer.from('\n', 'latin1');
-
 /** Yields the section's lines in parts, newlines included, and returns the number of records. */
 export function* encodeOpenSection(
   records: Iterable<Uint8Array>,
   format: PayloadFormat,
 ): Generator<Uint8Array, number> {
-  const compressor = new Compressor();
-  let waiting: Uint8Array[] = [];
-  let sizeBytes = 0;
-  let blocks = 0;
+  const block = new Block();
+  let isPlain = true;
   let count = 0;
-  function* block(): Generator<Uint8Array> {
-    if (waiting.length === 0) return;
-    const raw = Buffer.concat(waiting.flatMap((record) => [record, NEWLINE]));
-    const zstd = compressor.compress(raw).toString('base64');
-    yield sealDocument({ kind: 'block', records: waiting.length, raw_size_bytes: raw.length, zstd });
-    waiting = [];
-    sizeBytes = 0;
-    blocks++;
-  }
   for (const record of records) {
     count++;
     if (record.length >= LARGE_RECORD_SIZE_BYTES) {
-      yield* block();
+      if (block.records > 0) yield block.take();
+      isPlain = false;
       yield* recordLine(record, format);
       continue;
     }
-    waiting.push(record);
-    sizeBytes += record.length + 1;
-    if (sizeBytes >= BLOCK_SIZE_BYTES) yield* block();
+    if (!block.fits(record)) {
+      isPlain = false;
+      yield block.take();
+    }
+    block.add(record);
   }
-  if (blocks > 0 || sizeBytes > PLAIN_SECTION_SIZE_BYTES_MAX) yield* block();
-  else for (const record of waiting) yield* recordLine(record, format);
+  if (isPlain && block.sizeBytes <= PLAIN_SECTION_SIZE_BYTES_MAX) {
+    for (const record of splitRecords(block.raw())) yield* recordLine(record, format);
+  } else if (block.records > 0) {
+    yield block.take();
+  }
   return count;
+}
+
+/** Records that wait to be compressed. */
+class Block {
+  readonly #compressor = new Compressor();
+  readonly #raw = Buffer.allocUnsafeSlow(BLOCK_SIZE_BYTES);
+  records = 0;
+  sizeBytes = 0;
+
+  fits(record: Uint8Array): boolean {
+    return this.sizeBytes + record.length + 1 <= this.#raw.length;
+  }
+
+  add(record: Uint8Array): void {
+    this.#raw.set(record, this.sizeBytes);
+    this.#raw[this.sizeBytes + record.length] = 0x0a;
+    this.sizeBytes += record.length + 1;
+    this.records++;
+  }
+
+  raw(): Uint8Array {
+    return this.#raw.subarray(0, this.sizeBytes);
+  }
+
+  /** The block's line; the block is empty again. */
+  take(): Uint8Array {
+    const zstd = this.#compressor.compress(this.raw()).toString('base64');
+    const line = sealDocument({ kind: 'block', records: this.records, raw_size_bytes: this.sizeBytes, zstd });
+    this.records = 0;
+    this.sizeBytes = 0;
+    return line;
+  }
 }
 
 /** The records in a line of an open section, or undefined if it is damaged. Views of memory that stays as it is. */
