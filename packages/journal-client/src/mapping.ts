@@ -1,0 +1,83 @@
+/** Answers in the journal's own types. All fail with `malformed`, or journal-proto's `WireError` that becomes it. */
+import {
+  identityFromWire,
+  scopeFromWire,
+  scopeToWire,
+  stateDeltaFromWire,
+  timestampFromWire,
+} from '@pact-journal/journal-proto';
+import type { config, journal } from '@pact-journal/journal-proto';
+import type { Scope, StateDelta } from '@pact-journal/journal-state';
+import { JournalClientError } from './errors.ts';
+import type { ClusterStatus, CommandReceipt, EmergencyStatus, MemberStatus } from './types.ts';
+
+export function receiptFromWire(receipt: journal.CommandReceipt | undefined): CommandReceipt {
+  if (receipt === undefined) {
+    throw new JournalClientError('malformed', 'the server acknowledged without saying where the command is');
+  }
+  return { index: receipt.index, term: receipt.term };
+}
+
+export function membersFromWire(answer: {
+  readonly members: readonly journal.MemberStatus[];
+}): readonly MemberStatus[] {
+  return answer.members.map((member) => ({
+    id: member.id,
+    role: member.role,
+    match_index: member.matchIndex ?? null,
+    grpc: member.grpc,
+    raft: member.raft,
+    metrics: member.metrics,
+    active: member.active ?? null,
+  }));
+}
+
+export function statusFromWire(status: journal.GetStatusResponse): ClusterStatus {
+  return {
+    leader_id: status.leaderId,
+    term: status.term,
+    commit_index: status.commitIndex,
+    applied_index: status.appliedIndex,
+    members: membersFromWire(status),
+    alarms: status.alarms.map((alarm) => ({
+      code: alarm.code,
+      message: alarm.message,
+      since: timestampFromWire(alarm.since, 'alarm.since'),
+      node_id: alarm.nodeId,
+    })),
+    node_id: status.nodeId,
+    role: status.role,
+    cluster_id: status.clusterId,
+    last_index: status.lastIndex,
+    snapshot_index: status.snapshotIndex,
+    entries: status.entries,
+    operations: status.operations,
+    head_hash: status.headHash,
+    version: status.version,
+    uptime_ms: status.uptimeMs,
+    insecure: status.insecure,
+  };
+}
+
+export function emergencyFromWire(emergency: journal.Emergency): EmergencyStatus {
+  return {
+    sequence: emergency.sequence,
+    scope: scopeFromWire(emergency.scope),
+    author: identityFromWire(emergency.author),
+    reason: emergency.reason,
+    started_at: timestampFromWire(emergency.startedAt, 'started_at'),
+    window_ends_at: timestampFromWire(emergency.windowEndsAt, 'window_ends_at'),
+    stale: emergency.stale,
+  };
+}
+
+export function optionalScope(scope: Scope | undefined): config.Scope | undefined {
+  return scope === undefined ? undefined : scopeToWire(scope);
+}
+
+/** An absent delta changes nothing. */
+export function deltaOf(wire: config.StateDelta | undefined): StateDelta {
+  return wire === undefined
+    ? { mounts: [], files: [], network: [], services: [], kernel: [], packages: [], gpu: [] }
+    : stateDeltaFromWire(wire);
+}

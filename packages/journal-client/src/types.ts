@@ -1,0 +1,148 @@
+/** What the client gives and takes beside the journal's own types. Field names are those of the journal's JSON. */
+import type {
+  ComputeNodeId,
+  ConfigState,
+  EntrySeq,
+  Identity,
+  Scope,
+  StateDelta,
+  Timestamp,
+  VClusterId,
+} from '@pact-journal/journal-state';
+
+/** Where a command is in the Raft log. */
+export interface CommandReceipt {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** Where an entry is in the journal and in the Raft log. */
+export interface EntryReceipt extends CommandReceipt {
+  readonly sequence: number;
+}
+
+export interface MemberStatus {
+  readonly id: number;
+  /** `leader`, `follower` or `learner`. */
+  readonly role: string;
+  /** The last log index known to be on it; null where only the leader could know. */
+  readonly match_index: number | null;
+  /** Where clients, peers and scrapers reach it. */
+  readonly grpc: string;
+  readonly raft: string;
+  readonly metrics: string;
+  /** The leader has heard from it lately; null where only the leader could know. */
+  readonly active: boolean | null;
+}
+
+/** Something that an operator must look at. */
+export interface AlarmStatus {
+  readonly code: string;
+  readonly message: string;
+  readonly since: Timestamp;
+  readonly node_id: number;
+}
+
+/** What one node knows of itself and the group. */
+export interface ClusterStatus {
+  /** 0 where nobody is known to lead. */
+  readonly leader_id: number;
+  readonly term: number;
+  readonly commit_index: number;
+  readonly applied_index: number;
+  readonly members: readonly MemberStatus[];
+  readonly alarms: readonly AlarmStatus[];
+  /** The node that answered, and its role. */
+  readonly node_id: number;
+  readonly role: string;
+  readonly cluster_id: string;
+  readonly last_index: number;
+  /** 0 for none. */
+  readonly snapshot_index: number;
+  readonly entries: number;
+  readonly operations: number;
+  readonly head_hash: string;
+  readonly version: string;
+  readonly uptime_ms: number;
+  readonly insecure: boolean;
+}
+
+export interface NewLearner {
+  /** Never used before in this group. */
+  readonly id: number;
+  readonly raft: string;
+  readonly grpc: string;
+  readonly metrics: string;
+  /** Give it a vote once it has caught up. */
+  readonly auto_promote: boolean;
+}
+
+export interface SnapshotReport extends CommandReceipt {
+  readonly size_bytes: number;
+  readonly written_bytes: number;
+}
+
+/** A node's state in one value, to be compared at equal indexes. */
+export interface StateDigest {
+  readonly node_id: number;
+  readonly applied_index: number;
+  readonly digest: string;
+  readonly head_hash: string;
+  readonly entries: number;
+  readonly operations: number;
+}
+
+/** What an entry would do. */
+export interface EntryPreview {
+  readonly delta: StateDelta;
+  readonly affected_nodes: number;
+  readonly affected_vclusters: number;
+  /** Why it would be refused; empty where it would not. */
+  readonly refusal: string;
+}
+
+/** An emergency that has not ended. */
+export interface EmergencyStatus {
+  readonly sequence: number;
+  readonly scope: Scope;
+  readonly author: Identity;
+  readonly reason: string;
+  readonly started_at: Timestamp;
+  readonly window_ends_at: Timestamp;
+  /** It has outlived its window. */
+  readonly stale: boolean;
+}
+
+/** A scope's configuration, now or right after an entry. */
+export interface ConfigPoint {
+  readonly scope: Scope;
+  readonly as_of: EntrySeq | undefined;
+}
+
+export interface NodeFilter {
+  readonly vcluster_id?: VClusterId;
+  readonly config_state?: ConfigState;
+  /** Only those that differ from their virtual cluster. */
+  readonly deviating_only: boolean;
+  readonly limit?: number;
+}
+
+export interface HistoryFilter {
+  readonly scope: Scope | undefined;
+  /** Only the newest n, oldest of them first. */
+  readonly limit: number | undefined;
+}
+
+/** Overlay bytes as they are served; the checksum has been verified by nobody yet. */
+export interface OverlayData {
+  readonly vcluster_id: VClusterId;
+  readonly version: number;
+  readonly data: Uint8Array;
+  readonly checksum: string;
+}
+
+/** A node's name and state. */
+export interface NodeState {
+  readonly node_id: ComputeNodeId;
+  readonly config_state: ConfigState;
+}
