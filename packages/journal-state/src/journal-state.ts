@@ -1,4 +1,4 @@
-import { applyEnvelope, validationError } from './apply/apply.ts';
+import { applyEnvelope, checkCommand, validationError } from './apply/apply.ts';
 import { NO_CHANGES } from './apply/outcome.ts';
 import type { ApplyOutcome } from './apply/outcome.ts';
 import type { Sha256 } from './canonical.ts';
@@ -24,6 +24,7 @@ import { msToTimestamp } from './timestamp.ts';
 import type {
   AdminOperation,
   CommandEnvelope,
+  CommandResult,
   ComputeNodeId,
   ConfigEntry,
   ConfigState,
@@ -94,6 +95,14 @@ export class JournalState implements JournalView {
       return { result: validationError(error), changes: NO_CHANGES, repeated: false };
     }
     return applyEnvelope(this.#tables, json);
+  }
+
+  /**
+   * The `ValidationError` that a command would get as things stand; undefined where it would be accepted. Changes
+   * nothing. By the time the command is applied things may stand differently, and an entry may still be too large.
+   */
+  check(command: JournalCommand): CommandResult | undefined {
+    return checkCommand(this.#tables, command);
   }
 
   /**

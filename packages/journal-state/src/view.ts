@@ -85,7 +85,13 @@ export interface JournalView {
 
   /** Effective configuration of a scope now: global, plus the virtual cluster's, plus the node's. */
   effectiveConfig(scope: Scope): EffectiveConfig;
-  /** Constant time. */
+  /**
+   * What an entry changed in what its own scope declares, with previous values: its own delta, or what a rollback
+   * brought back and took away. Empty for entries that change no configuration.
+   * @throws JournalStateError `unknownSequence`
+   */
+  effectOf(sequence: EntrySeq): StateDelta;
+  /** Constant time. Removals are told even of keys that the node's present virtual cluster does not have. */
   nodeDelta(nodeId: ComputeNodeId): NodeDelta;
   nodeState(nodeId: ComputeNodeId): ConfigState | undefined;
   assignment(nodeId: ComputeNodeId): VClusterId | undefined;

@@ -263,6 +263,23 @@ describe('a rollback', () => {
     expect(kernel(fixture, ml)).toEqual({ a: '1' });
   });
 
+  it('and every other entry tells what it changed, with the values before', () => {
+    const fixture = fleet();
+    fixture.append(aCommit('Global', { kernel: { g: '1' } }));
+    fixture.append(aCommit(ml, { kernel: { b: '1', a: '1' } }));
+    fixture.append(aCommit(ml, { kernel: { a: '2', g: null, c: null } }));
+    fixture.append(
+      anEntry({ entry_type: 'DriftDetected', scope: n1, state_delta: aDelta({ kernel: { a: '1' } }) }),
+    );
+    expect(fixture.journal.effectOf(seq(2)).kernel).toEqual([
+      { action: 'Modify', key: 'a', value: '2', previous: '1' },
+      { action: 'Remove', key: 'c', value: null, previous: null },
+      { action: 'Remove', key: 'g', value: null, previous: null },
+    ]);
+    expect(fixture.journal.effectOf(seq(3))).toEqual(emptyDelta());
+    expect(() => fixture.journal.effectOf(seq(4))).toThrow('entry 4 does not exist');
+  });
+
   it('tells what it changed', () => {
     const fixture = fleet();
     fixture.append(aCommit(ml, { kernel: { a: '1', b: '1' } }));

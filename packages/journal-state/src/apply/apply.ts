@@ -16,7 +16,7 @@ import type {
   ValidationCode,
   VClusterId,
 } from '../types.ts';
-import { appendEntry, setPolicy } from './entry.ts';
+import { appendEntry, checkEntry, checkPolicy, setPolicy } from './entry.ts';
 import type { Appended } from './entry.ts';
 import { NO_CHANGES, NO_VCLUSTERS, OK } from './outcome.ts';
 import type { ApplyOutcome, StateChanges } from './outcome.ts';
@@ -100,25 +100,32 @@ function updateNodeState(tables: Tables, nodeId: ComputeNodeId, state: ConfigSta
 }
 
 function assignNode(tables: Tables, nodeId: ComputeNodeId, vclusterId: VClusterId | null): StateChanges {
-  const own = tables.emergencies.get({ Node: nodeId });
-  if (
-    own !== undefined &&
-    vclusterId !== null &&
-    tables.emergencies.get({ VCluster: vclusterId }) !== undefined
-  ) {
-    const where = `vcluster ${vclusterId}, where another emergency is under way`;
-    throw new JournalStateError(
-      'emergencyActive',
-      `node_id: node ${nodeId} is in an emergency and cannot move to ${where}`,
-    );
-  }
+  checkAssignment(tables, nodeId, vclusterId);
   const changed = tables.nodes.assign(nodeId, vclusterId, tables.entries.length);
   return changed ? { staleOverlays: NO_VCLUSTERS, assignment: nodeId } : NO_CHANGES;
 }
 
-/** J5: the checksum matches, and the version neither goes back nor runs ahead of the journal. */
+/** A2: a node does not move from its own emergency into another one. */
+function checkAssignment(tables: Tables, nodeId: ComputeNodeId, vclusterId: VClusterId | null): void {
+  if (vclusterId === null || tables.emergencies.get({ Node: nodeId }) === undefined) return;
+  if (tables.emergencies.get({ VCluster: vclusterId }) === undefined) return;
+  const where = `vcluster ${vclusterId}, where another emergency is under way`;
+  throw new JournalStateError(
+    'emergencyActive',
+    `node_id: node ${nodeId} is in an emergency and cannot move to ${where}`,
+  );
+}
+
 function setOverlay(tables: Tables, overlay: BootOverlay): StateChanges {
   const { vcluster_id, version, checksum, raw_size_bytes } = overlay;
+  const data = checkOverlay(tables, overlay);
+  tables.overlays.set({ vcluster_id, version, data, checksum, raw_size_bytes });
+  return { staleOverlays: NO_VCLUSTERS, overlay: vcluster_id };
+}
+
+/** J5: the checksum matches, and the version neither goes back nor runs ahead of the journal. Returns the data. */
+function checkOverlay(tables: Tables, overlay: BootOverlay): Uint8Array {
+  const { vcluster_id, checksum } = overlay;
   if (base64DecodedLength(overlay.data) > OVERLAY_SIZE_BYTES_MAX) {
     const limit = `${String(OVERLAY_SIZE_BYTES_MAX)} bytes`;
     throw new JournalStateError(
@@ -136,9 +143,8 @@ function setOverlay(tables: Tables, overlay: BootOverlay): StateChanges {
       `overlay.checksum: is ${checksum}, but that of the data is ${actual}`,
     );
   }
-  checkOverlayVersion(tables, vcluster_id, version);
-  tables.overlays.set({ vcluster_id, version, data, checksum, raw_size_bytes });
-  return { staleOverlays: NO_VCLUSTERS, overlay: vcluster_id };
+  checkOverlayVersion(tables, vcluster_id, overlay.version);
+  return data;
 }
 
 function checkOverlayVersion(tables: Tables, vclusterId: VClusterId, version: number): void {
@@ -159,14 +165,47 @@ function checkOverlayVersion(tables: Tables, vclusterId: VClusterId, version: nu
 }
 
 function recordOperation(tables: Tables, operation: NewAdminOperation): StateChanges {
+  if (isRecorded(tables, operation)) return NO_CHANGES;
+  return { staleOverlays: NO_VCLUSTERS, operation: tables.operations.append(operation, tables.clock) };
+}
+
+/** True where the very same operation is in the log; one that only shares its id is refused. */
+function isRecorded(tables: Tables, operation: NewAdminOperation): boolean {
   const recorded = tables.operations.find(operation.operation_id);
-  if (recorded === undefined) {
-    return { staleOverlays: NO_VCLUSTERS, operation: tables.operations.append(operation, tables.clock) };
-  }
-  if (sameOperation(recorded, operation)) return NO_CHANGES;
+  if (recorded === undefined) return false;
+  if (sameOperation(recorded, operation)) return true;
   const where = `at ${String(recorded.audit_sequence)} in the audit log`;
   throw new JournalStateError(
     'duplicateOperation',
     `operation.operation_id: another operation has this id, ${where}`,
   );
+}
+
+/** What a command would be refused for as things stand; undefined where it would be accepted. Changes nothing. */
+export function checkCommand(tables: Tables, json: unknown): CommandResult | undefined {
+  try {
+    const command = parseCommand(json);
+    switch (command.type) {
+      case 'AppendEntry':
+        checkEntry(tables, command.entry);
+        break;
+      case 'SetPolicy':
+        checkPolicy(command.vcluster_id, command.policy);
+        break;
+      case 'AssignNode':
+        checkAssignment(tables, command.node_id, command.vcluster_id);
+        break;
+      case 'SetOverlay':
+        checkOverlay(tables, command.overlay);
+        break;
+      case 'RecordOperation':
+        isRecorded(tables, command.operation);
+        break;
+      case 'UpdateNodeState':
+        break;
+    }
+    return undefined;
+  } catch (error) {
+    return validationError(error);
+  }
 }

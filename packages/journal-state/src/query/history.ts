@@ -2,14 +2,24 @@
 import { changeItem } from '../config/node-delta.ts';
 import { mapKinds } from '../config/effective.ts';
 import type { EffectiveConfigs } from '../config/effective.ts';
-import { VersionReader, sameDeclared } from '../config/fold.ts';
+import { VersionReader, changesConfiguration, sameDeclared } from '../config/fold.ts';
 import { compareKeys } from '../config/keys.ts';
-import type { KeyCell, KeyVersion } from '../config/layer.ts';
+import type { KeyCell, KeyVersion, Layer } from '../config/layer.ts';
 import { JournalStateError } from '../errors.ts';
+import { emptyDelta } from '../parse/delta.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { Tables } from '../tables/tables.ts';
 import { DELTA_KINDS } from '../types.ts';
-import type { DeltaItem, DeltaKind, EntrySeq, Identity, Scope, StateDelta, Timestamp } from '../types.ts';
+import type {
+  ConfigEntry,
+  DeltaItem,
+  DeltaKind,
+  EntrySeq,
+  Identity,
+  Scope,
+  StateDelta,
+  Timestamp,
+} from '../types.ts';
 import type { EffectiveConfig } from '../view.ts';
 
 /** What an entry made of a key in its scope. */
@@ -139,24 +149,37 @@ export function* blame(
   }
 }
 
-/** What an entry changed in its own scope: for a rollback, what it brought back and took away. */
+/** What an entry changed in what its own scope declares: for a rollback, what it brought back and took away. */
 export function entryEffect(tables: Tables, sequence: EntrySeq): StateDelta {
   checkSequence(tables, sequence);
-  const layer = tables.scopes.find(tables.entries.get(sequence).scope);
+  const entry = tables.entries.get(sequence);
+  if (!changesConfiguration(entry.entry_type)) return emptyDelta();
+  const layer = tables.scopes.find(entry.scope);
   const reader = new VersionReader(tables.entries);
   return mapKinds((kind) => {
     const items: DeltaItem[] = [];
-    for (const cell of layer?.cells(kind) ?? []) {
+    for (const cell of layer === undefined ? [] : cellsOf(tables, layer, entry, kind)) {
       const version = cell.versionAt(sequence);
       if (version?.seq !== sequence) continue;
       const before = reader.read(cell, cell.versionAt(sequence - 1)) ?? undefined;
       const declared = reader.read(cell, version);
-      const after = declared ?? undefined;
-      const item = changeItem(cell.of.key, before, after) ?? removal(cell.of.key, declared);
+      const item = changeItem(cell.of.key, before, declared ?? undefined) ?? removal(cell.of.key, declared);
       if (item !== undefined) items.push(item);
     }
     return items;
   });
+}
+
+/** The cells that an entry may have changed, by key: those that it names, or for a rollback all of its scope. */
+function cellsOf(tables: Tables, layer: Layer, entry: ConfigEntry, kind: DeltaKind): readonly KeyCell[] {
+  if (entry.entry_type === 'Rollback') return layer.cells(kind);
+  const cells: KeyCell[] = [];
+  for (const { key } of entry.state_delta?.[kind] ?? []) {
+    const of = tables.scopes.keys.find(kind, key);
+    const cell = of === undefined ? undefined : layer.cell(of);
+    if (cell !== undefined) cells.push(cell);
+  }
+  return cells.sort((a, b) => compareKeys(a.of.key, b.of.key));
 }
 
 /** A scope may declare absent what it did not declare itself. */
