@@ -57,7 +57,7 @@ export function createParts(options: PartsOptions): Parts {
   const overlays: Overlays = createOverlays({
     machine,
     writer,
-    leads: () => node.status().role === 'leader',
+    leads: () => group.whoLeads() === undefined,
     rebuildDelayMs: config.overlay.rebuildDelay,
     observer: (event) => {
       metrics.overlay(event);

@@ -38,6 +38,8 @@ export class RaftGroup {
   readonly #snapshots: Pick<SnapshotStore, 'latest'>;
   readonly #readdress: Readdress;
   readonly #self: Member;
+  /** Kept beside the node's status, which costs too much to be asked for with every write. */
+  #leading: boolean;
   readonly #joiner: Parameters<typeof askToJoin>[0];
 
   private constructor(
@@ -51,6 +53,10 @@ export class RaftGroup {
     this.#config = config;
     this.#readdress = readdress(config);
     this.#self = selfMember(config, version);
+    this.#leading = node.status().role === 'leader';
+    node.on('roleChange', ({ role }) => {
+      this.#leading = role === 'leader';
+    });
     this.#joiner = { addresses: config.cluster.join, log, signal };
   }
 
@@ -99,10 +105,11 @@ export class RaftGroup {
     return factsOf(this.node.status(), this.#config.cluster.id, this.#readdress);
   }
 
-  /** Undefined while this node leads. */
+  /** Undefined while this node leads. Cheap then. */
   whoLeads(): NotLeaderError | undefined {
-    const { role, leaderId, leader } = this.node.status();
-    return role === 'leader' ? undefined : new NotLeaderError(leaderId, leader, 'appending');
+    if (this.#leading) return undefined;
+    const { leaderId, leader } = this.node.status();
+    return new NotLeaderError(leaderId, leader, 'appending');
   }
 
   /** Has this node added to the group that it was told to join, unless it is a member. */
