@@ -123,6 +123,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: 'if (raft.pendingConfIndex > applied)\n',
         replace: 'if (raft.pendingConfIndex > applied + 1_000_000)\n',
       },
+      {
+        file: 'runtime/membership-operations.ts',
+        find: "    if (this.#operation !== undefined) return Promise.reject(pending('another change is under way'));\n",
+        replace: '',
+      },
     ],
   },
   {

@@ -24,6 +24,9 @@ const MAX_MEMBERS = 7;
 
 type Fault = (group: Group) => void;
 
+/** A direction between two hosts. */
+type Link = readonly [NodeId, NodeId];
+
 /** Faults and how often each is chosen. */
 const FAULTS: readonly (readonly [number, Fault])[] = [
   [6, crashSome],
@@ -38,7 +41,7 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [3, isolateLeader],
   [3, partition],
   [4, cutOneWay],
-  [14, heal],
+  [4, heal],
   [3, slowDisk],
   [3, failSync],
   [16, changeMembership],
@@ -156,21 +159,32 @@ function isolateLeader(group: Group): void {
 function isolate(group: Group, host: Host | undefined): void {
   if (host === undefined) return;
   group.faults.count('isolation');
-  for (const other of group.hosts.keys()) {
-    if (other === host.id) continue;
-    group.network.setCut(host.id, other, true);
-    group.network.setCut(other, host.id, true);
-  }
+  const links = [...group.hosts.keys()]
+    .filter((other) => other !== host.id)
+    .flatMap((other): Link[] => [
+      [host.id, other],
+      [other, host.id],
+    ]);
+  cut(group, links);
+}
+
+/** Cuts links for a while; others may be cut meanwhile, and all may be healed before. */
+function cut(group: Group, links: readonly Link[]): void {
+  const set = (isCut: boolean): void => {
+    for (const [from, to] of links) group.network.setCut(from, to, isCut);
+  };
+  set(true);
+  group.clock.schedule(40 + group.random.nextInt(500), () => set(false));
 }
 
 function partition(group: Group): void {
   group.faults.count('partition');
   const side = new Map([...group.hosts.keys()].map((id) => [id, group.random.nextInt(2)]));
+  const links: Link[] = [];
   for (const [from, left] of side) {
-    for (const [to, right] of side) {
-      if (from !== to) group.network.setCut(from, to, left !== right);
-    }
+    for (const [to, right] of side) if (left !== right) links.push([from, to]);
   }
+  cut(group, links);
 }
 
 function cutOneWay(group: Group): void {
@@ -178,7 +192,7 @@ function cutOneWay(group: Group): void {
   const to = oneOf(group, (host) => host !== from);
   if (from === undefined || to === undefined) return;
   group.faults.count('one_way_cut');
-  group.network.setCut(from.id, to.id, true);
+  cut(group, [[from.id, to.id]]);
 }
 
 function heal(group: Group): void {
@@ -219,7 +233,7 @@ function changeMembership(group: Group): void {
   const node = group.leader()?.node;
   if (node === undefined) return;
   const members = node.status().members;
-  const count = group.random.nextInt(3) === 0 ? 2 + group.random.nextInt(2) : 1;
+  const count = group.random.nextInt(2) === 0 ? 2 + group.random.nextInt(2) : 1;
   const changes: MembershipChange[] = [];
   const named = new Set<NodeId>();
   for (let i = 0; i < count; i += 1) {
@@ -248,7 +262,7 @@ function oneChange(
   const learners = members.filter(({ role }) => role === 'learner');
   const chosen = (from: readonly { readonly id: NodeId }[]): NodeId | undefined =>
     from[random.nextInt(from.length)]?.id;
-  if (roll < 4 && size < MAX_MEMBERS) {
+  if (roll < 3 && size < MAX_MEMBERS) {
     const host = group.addHost();
     if (host === undefined) return undefined;
     const member: Member = { id: host.id, address: `host-${host.id}`, attributes: {} };
@@ -256,7 +270,7 @@ function oneChange(
       ? { type: 'addVoter', member }
       : { type: 'addLearner', member, promoteWhenCaughtUp: random.nextInt(2) === 0 };
   }
-  if (roll < 6) {
+  if (roll < 5) {
     const id = chosen(learners);
     return id === undefined ? undefined : { type: 'promote', id };
   }

@@ -25,7 +25,10 @@ interface Voters {
   readonly outgoing: readonly NodeId[];
 }
 
-/** Configurations under which a commit may have been decided when it is first seen. */
+/**
+ * Configurations, counted from the newest, that somebody may still decide under: those of followers lag behind, and one
+ * entry may be applied together with changes before and after it.
+ */
 const RECENT_CONFIGS = 4;
 
 const decoder = new TextDecoder();
@@ -46,7 +49,8 @@ export class Oracle {
   readonly #committed = new Map<LogIndex, Committed>();
   readonly #indexOfText = new Map<string, LogIndex>();
   readonly #refused = new Set<string>();
-  readonly #configs: Voters[] = [];
+  /** By the index of the change that made them, in ascending order. */
+  readonly #configs: (Voters & { readonly index: number })[] = [];
   #last: { readonly index: LogIndex; readonly term: Term } | undefined;
   /** What a read that begins now must see at least. */
   #floor = 0;
@@ -204,17 +208,20 @@ export class Oracle {
   }
 
   /** A configuration that some node applies. */
-  configured(members: readonly MemberRole[]): void {
+  configured(index: number, members: readonly MemberRole[]): void {
+    if (this.#configs.some((known) => known.index === index)) return;
     const joint = members.some(
       ({ role }) => role === 'incoming' || role === 'outgoing' || role === 'demoting',
     );
     const select = (...roles: string[]): readonly NodeId[] =>
       members.filter(({ role }) => roles.includes(role)).map(({ id }) => id);
     this.#configs.push({
+      index,
       incoming: select('voter', 'incoming'),
       outgoing: joint ? select('voter', 'outgoing', 'demoting') : [],
     });
-    this.#configs.splice(0, Math.max(0, this.#configs.length - 2 * RECENT_CONFIGS));
+    this.#configs.sort((one, other) => one.index - other.index);
+    this.#configs.splice(0, Math.max(0, this.#configs.length - RECENT_CONFIGS));
   }
 
   /**
@@ -223,7 +230,11 @@ export class Oracle {
    */
   mayLose(candidates: readonly NodeId[]): readonly NodeId[] {
     const lost: NodeId[] = [];
-    for (const id of candidates) {
+    if (this.#changePending()) return lost;
+    const newest = this.#configs.at(-1);
+    // A learner is left alone: it may be about to be promoted by itself.
+    const voters = candidates.filter((id) => newest?.incoming.includes(id) === true);
+    for (const id of voters) {
       const without = [...lost, id];
       const survives = (voters: readonly NodeId[]): boolean =>
         voters.length === 0 || voters.filter((voter) => !without.includes(voter)).length * 2 > voters.length;
@@ -231,6 +242,15 @@ export class Oracle {
         lost.push(id);
     }
     return lost;
+  }
+
+  /** A change that is in some log and not applied yet could take another majority away. */
+  #changePending(): boolean {
+    const newest = this.#configs.at(-1)?.index ?? 0;
+    for (const [, disk] of this.#disks()) {
+      if (disk.entries.some(({ type, index }) => type !== 'normal' && index > newest)) return true;
+    }
+    return false;
   }
 
   #seen(node: NodeId, index: LogIndex, term: Term, text: string): void {

@@ -25,12 +25,12 @@ export function planWorld(random: SeededRandom): WorldPlan {
   const messageMaxBytes = pick(60, 200, 4096);
   const logRetentionEntries = pick(0, 3, 20);
   return {
-    founders: pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
+    founders: pick(1, 2, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7),
     tuning: {
       tickIntervalMs: TICK_MS,
       electionTicks: ELECTION_TICKS,
       heartbeatTicks: pick(1, 2, 3),
-      readOnlyOption: pick('safe', 'safe', 'leaseBased'),
+      readOnlyOption: pick('safe', 'leaseBased'),
       messageMaxBytes,
       inflightMaxMessages: pick(1, 3, 20),
       inflightMaxBytes: messageMaxBytes * pick(1, 4, 100),

@@ -123,7 +123,10 @@ export class World {
       const id = toNodeId(position + 1);
       return { id, address: `host-${id}`, attributes: {} };
     });
-    this.#oracle.configured(members.map((member) => ({ ...member, role: 'voter' })));
+    this.#oracle.configured(
+      0,
+      members.map((member) => ({ ...member, role: 'voter' })),
+    );
     for (const { id } of members) this.#newHost(id, { members });
     for (const host of this.hosts.values()) host.start();
     for (let i = 0; i < clients; i += 1) {
@@ -171,7 +174,7 @@ export class World {
       onApplied: (host, entry) => this.#guard(() => this.#oracle.applied(host.id, entry)),
       onRestored: (host, machine) => this.#guard(() => this.#oracle.restored(host.id, machine.records)),
       onDurable: (host, entries) => this.#guard(() => this.#oracle.logWritten(host.id, entries, host.disk)),
-      onMembership: (_host, { members }) => this.#oracle.configured(members),
+      onMembership: (_host, { index, members }) => this.#oracle.configured(index, members),
       onSnapshot: (_host, what) =>
         this.faults.count(what === 'taken' ? 'snapshot_taken' : 'snapshot_installed'),
       onCrash: (host) => {
@@ -233,8 +236,10 @@ export class World {
     this.network.heal();
     this.network.quality = { loss: 0, duplication: 0, reordering: 0, delayMsMax: 1 };
     for (const host of this.hosts.values()) host.slowDisk(0);
+    const hosts = [...this.hosts.values()];
+    if (hosts.some(({ node }) => node?.status().membershipChangePending === true)) return;
     // Some are gone for good; the rest is enough.
-    const candidates = [...this.hosts.keys()].filter(() => this.random.nextInt(3) === 0);
+    const candidates = hosts.filter(() => this.random.nextInt(3) === 0).map(({ id }) => id);
     for (const id of this.#oracle.mayLose(candidates)) {
       this.#lost.add(id);
       this.hosts.get(id)?.crash();

@@ -7,6 +7,7 @@ const RETRY_MAX_MS = 5_000;
 /** As many as stores keep of what was received and not installed. */
 const RECEIVED_MAX = 3;
 
+/** What the receiver asks of and tells its node. */
 export interface SnapshotReceiverHooks {
   /** What this node has committed; a snapshot that is not newer is of no use. */
   commitIndex(): LogIndex;

@@ -21,6 +21,7 @@ interface ManifestSection {
   readonly sha256: string;
 }
 
+/** How a {@link MemorySnapshotStore} behaves. */
 export interface MemorySnapshotStoreOptions {
   /** Awaited before a save or an install takes effect: the place to be slow, or to fail. */
   readonly beforeSync?: (operation: 'save' | 'install') => Promise<void>;
@@ -36,7 +37,8 @@ export class MemorySnapshotStore implements SnapshotStore {
   readonly #partial = new Map<string, Uint8Array[]>();
   /** Oldest first. */
   readonly #installed: StoredSnapshot[] = [];
-  #received: StoredSnapshot | undefined;
+  /** Being received, or received and not installed yet: what they consist of must stay. Oldest first. */
+  #arriving: StoredSnapshot[] = [];
   #crashed = false;
   #fetchedBytes = 0;
 
@@ -76,11 +78,12 @@ export class MemorySnapshotStore implements SnapshotStore {
   }
 
   async receive(stored: StoredSnapshot, source: SnapshotSource, signal: AbortSignal): Promise<void> {
+    const others = this.#arriving.filter(({ manifest }) => manifest.sha256 !== stored.manifest.sha256);
+    this.#arriving = [...others, stored].slice(-SNAPSHOTS_KEPT);
     for (const ref of [stored.manifest, ...stored.chunks]) {
       if (!this.#blobs.has(ref.sha256)) await this.#fetch(ref, source, signal);
     }
     signal.throwIfAborted();
-    this.#received = stored;
   }
 
   async install(stored: StoredSnapshot): Promise<void> {
@@ -90,7 +93,7 @@ export class MemorySnapshotStore implements SnapshotStore {
       if (!this.#blobs.has(ref.sha256))
         throw new Error(`installing a snapshot: chunk ${ref.sha256} was not received`);
     }
-    this.#received = undefined;
+    this.#arriving = this.#arriving.filter(({ meta }) => meta.index > stored.meta.index);
     this.#adopt(stored);
   }
 
@@ -124,7 +127,7 @@ export class MemorySnapshotStore implements SnapshotStore {
     for (const [hash, blob] of this.#blobs) next.#blobs.set(hash, blob);
     for (const [hash, parts] of this.#partial) next.#partial.set(hash, [...parts]);
     next.#installed.push(...this.#installed);
-    next.#received = this.#received;
+    next.#arriving = [...this.#arriving];
     this.#crashed = true;
     return next;
   }
@@ -164,9 +167,7 @@ export class MemorySnapshotStore implements SnapshotStore {
     this.#installed.sort((a, b) => a.meta.index - b.meta.index);
     this.#installed.splice(0, Math.max(0, this.#installed.length - SNAPSHOTS_KEPT));
     const wanted = new Set<string>();
-    for (const kept of this.#received === undefined
-      ? this.#installed
-      : [...this.#installed, this.#received]) {
+    for (const kept of [...this.#installed, ...this.#arriving]) {
       wanted.add(kept.manifest.sha256);
       for (const chunk of kept.chunks) wanted.add(chunk.sha256);
     }

@@ -278,6 +278,38 @@ export function testSnapshotStore(
       ensureEqual(await read(to, stored), plain(SECTIONS), 'the content');
     }),
 
+    withStores('a snapshot saved in the middle of a transfer takes nothing of it away', async (open) => {
+      const [from, to] = [await open(), await open()];
+      const stored = await from.save(meta(40), content(SECTIONS));
+      let index = 0;
+      const interrupted: SnapshotSource = {
+        read: async (sha256, offset, maxBytes) => {
+          const sections = [{ key: 'own', sealed: false, records: [`state at ${++index}`] }];
+          if (index < 10) await to.save(meta(index), content(sections));
+          return await from.read(sha256, offset, Math.min(maxBytes, 50_000));
+        },
+      };
+      await to.receive(stored, interrupted, never);
+      await to.save(meta(20), content([{ key: 'own', sealed: false, records: ['state at 20'] }]));
+      await to.install(stored);
+      ensureEqual(await read(to, stored), plain(SECTIONS), 'the content');
+    }),
+
+    withStores('a snapshot received after another one leaves that installable', async (open) => {
+      const [from, to] = [await open(), await open()];
+      const first = await from.save(meta(10), content(SECTIONS));
+      const second = await from.save(
+        meta(20),
+        content([{ key: 'state', sealed: false, records: ['other'] }]),
+      );
+      await to.receive(first, new FlakySource(from), never);
+      await to.receive(second, new FlakySource(from), never);
+      await to.install(first);
+      ensureEqual(await read(to, first), plain(SECTIONS), 'the content of the first');
+      await to.install(second);
+      ensureEqual(to.latest(), second, 'the latest snapshot');
+    }),
+
     withStores('an aborted transfer rejects and leaves the latest snapshot alone', async (open) => {
       const [from, to] = [await open(), await open()];
       const stored = await from.save(meta(10), content(SECTIONS));
