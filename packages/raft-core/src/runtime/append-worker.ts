@@ -14,6 +14,7 @@ export interface AppendRequest {
   readonly responses: readonly Message[];
 }
 
+/** What one durable write cost. */
 export interface AppendReport {
   readonly durationMs: number;
   readonly entries: number;
@@ -21,6 +22,7 @@ export interface AppendReport {
   readonly requests: number;
 }
 
+/** What the worker tells its node. */
 export interface AppendWorkerHooks {
   /** What was asked for is durable; the answers may leave. */
   onDurable(responses: readonly Message[]): void;

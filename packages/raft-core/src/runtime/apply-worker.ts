@@ -10,6 +10,7 @@ export interface ApplyRequest {
   readonly responses: readonly Message[];
 }
 
+/** What the worker tells its node, in the order of the entries. */
 export interface ApplyWorkerHooks<Result> {
   /** Entries are in the state machine; `results` are theirs, one each. */
   onResults(entries: readonly Entry[], results: readonly Result[]): void;

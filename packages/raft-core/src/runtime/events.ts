@@ -38,6 +38,7 @@ export interface RaftEvents {
   diskStalled: { readonly stalledMs: number; readonly transferee: NodeId };
 }
 
+/** A member's part in a configuration. */
 export type MembershipRole = 'voter' | 'learner' | 'outgoing' | 'incoming' | 'demoting';
 
 /**
@@ -48,7 +49,9 @@ export interface MemberRole extends Member {
   readonly role: MembershipRole;
 }
 
+/** The name of an event. */
 export type RaftEventName = keyof RaftEvents;
+/** Must not throw; see {@link RaftNode.on}. */
 export type RaftEventListener<Name extends RaftEventName> = (event: RaftEvents[Name]) => void;
 
 type ListenerSets = { [Name in RaftEventName]?: Set<RaftEventListener<Name>> };

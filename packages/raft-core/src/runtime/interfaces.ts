@@ -182,11 +182,14 @@ export interface TransportHandler {
   describeSnapshot(index: LogIndex, term: Term): StoredSnapshot | undefined;
 }
 
+/** Counters towards one peer, since the transport was started. */
 export interface TransportPeerStats {
   readonly connected: boolean;
+  /** Waiting to be sent, in bytes. */
   readonly queuedBytes: number;
   readonly sentMessages: number;
   readonly sentBytes: number;
+  /** Messages that found the queue full or the connection broken. */
   readonly droppedMessages: number;
   readonly reconnects: number;
 }

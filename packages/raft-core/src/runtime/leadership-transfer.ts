@@ -9,6 +9,7 @@ interface Transfer {
   readonly reject: (error: RaftError) => void;
 }
 
+/** Ends a call when another node leads, when its time is up, or when its target is gone. */
 export class LeadershipTransfer {
   #transfers: Transfer[] = [];
 

@@ -4,6 +4,7 @@ import { NO_NODE } from '../core/types.ts';
 import type { RaftEventEmitter } from './events.ts';
 import type { MemberDirectory } from './member-directory.ts';
 
+/** As of the last Ready: what callers are told, and what events are made of. */
 export class LeadershipView {
   readonly #self: NodeId;
   readonly #events: RaftEventEmitter;

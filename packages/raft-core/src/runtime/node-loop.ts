@@ -42,6 +42,7 @@ import { SnapshotKeeper } from './snapshot-keeper.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { Ticker } from './ticker.ts';
 
+/** One running node. {@link RaftNode} is its public face. */
 export class NodeLoop<Result> implements TransportHandler {
   readonly options: ResolvedOptions<Result>;
   readonly core: RawNode;

@@ -11,6 +11,7 @@ const MIB = 1024 * 1024;
 /** How linearizable reads are confirmed (thesis 6.4). */
 export type ReadOnlyOption = 'safe' | 'leaseBased';
 
+/** Everything a node is started with. Sizes are in bytes, times in milliseconds unless they say ticks. */
 export interface RaftNodeOptions<Result> {
   /** This node's id, at least 1. Must never be used again after its stores were wiped: its votes would be forgotten. */
   readonly id: NodeId;
@@ -33,7 +34,10 @@ export interface RaftNodeOptions<Result> {
 
   /** Milliseconds. Default 100. */
   readonly tickIntervalMs?: number;
-  /** Ticks without a leader before an election, doubled at most by chance; more than `heartbeatTicks`. Default 10. */
+  /**
+   * Ticks without a leader before an election: between this and twice this, at random (paper, 5.2). More than
+   * `heartbeatTicks`. Default 10.
+   */
   readonly electionTicks?: number;
   /** Ticks between a leader's heartbeats. Default 1. */
   readonly heartbeatTicks?: number;

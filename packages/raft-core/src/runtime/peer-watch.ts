@@ -3,6 +3,7 @@ import type { LogIndex, NodeId } from '../core/types.ts';
 import type { ProgressStatus } from '../core/tracker/progress.ts';
 import type { Clock } from './interfaces.ts';
 
+/** Kept by the runtime, because it decides about operations of its users and not about Raft. */
 export class PeerWatch {
   readonly #clock: Clock;
   readonly #self: NodeId;

@@ -59,6 +59,7 @@ export class RaftNode<Result> {
     }
   }
 
+  /** This node's id. */
   get id(): NodeId {
     return this.#options.id;
   }
@@ -82,8 +83,8 @@ export class RaftNode<Result> {
 
   /**
    * Resolves with an index once the local state machine has applied everything that was acknowledged anywhere before
-   * this call: a read of it is then linearizable. Works on leaders, followers and learners. Fails with `readTimeout`
-   * where no leader confirms it in time.
+   * this call: a read of it is then linearizable (thesis 6.4). Works on leaders, followers and learners. Nothing is
+   * written. Fails with `readTimeout` where no leader confirms it in time, `stopped`, or the code of a fatal error.
    */
   linearizableRead(): Promise<LogIndex> {
     const unusable = this.#unusable('reading');
@@ -94,7 +95,7 @@ export class RaftNode<Result> {
   }
 
   /**
-   * Adds a member that receives the log but does not vote. Resolves when that is applied here. With
+   * Adds a member that receives the log but does not vote (thesis 4.2.1). Resolves when that is applied here. With
    * `promoteWhenCaughtUp` whoever leads makes it a voter once it lags by at most `promotionMaxLagEntries`.
    */
   addLearner(member: Member, options?: { readonly promoteWhenCaughtUp?: boolean }): Promise<void> {
@@ -103,23 +104,24 @@ export class RaftNode<Result> {
     ]);
   }
 
-  /** Makes a learner that has caught up a voter. Fails with `learnerNotCaughtUp` before. */
+  /** Makes a learner that has caught up a voter. Fails with `learnerNotCaughtUp` before; see `changeMembership`. */
   promote(id: NodeId): Promise<void> {
     return this.changeMembership([{ type: 'promote', id }]);
   }
 
-  /** Removes a member. A leader may remove itself and steps down when that is applied. */
+  /** Removes a member. A leader may remove itself and steps down when that is applied. See `changeMembership`. */
   remove(id: NodeId): Promise<void> {
     return this.changeMembership([{ type: 'remove', id }]);
   }
 
-  /** Replaces a member's address and attributes. */
+  /** Replaces a member's address and attributes everywhere. See `changeMembership`. */
   updateMember(member: Member): Promise<void> {
     return this.changeMembership([{ type: 'update', member }]);
   }
 
   /**
-   * Makes several changes in one step: with more than one, through a joint configuration that is left by itself.
+   * Makes several changes in one step: with more than one, through a joint configuration that is left by itself (thesis
+   * 4.3), also by the next leader if this one dies in between.
    * Resolves when the last configuration is applied here.
    *
    * Fails with `membershipPending` while another change is under way, `membershipInvalid` where it does not fit the
@@ -131,7 +133,7 @@ export class RaftNode<Result> {
   }
 
   /**
-   * Hands leadership to a voter, by default the most up-to-date one that responds, and resolves when it leads.
+   * Hands leadership to a voter (thesis 3.10), by default the most up-to-date one that responds, and resolves when it leads.
    * Proposals are refused meanwhile. Fails with `transferTimeout` after `deadlineMs` (default an election timeout)
    * and goes on leading.
    */
@@ -161,10 +163,15 @@ export class RaftNode<Result> {
     return describeStatus(this.#loop, this.#lifecycle, this.#fatal);
   }
 
+  /**
+   * Calls `listener` synchronously at each event, in the order of registration. An error that it throws does not
+   * disturb the node; it comes out later as an uncaught exception.
+   */
   on<Name extends RaftEventName>(name: Name, listener: RaftEventListener<Name>): void {
     this.#loop.events.on(name, listener);
   }
 
+  /** Undoes `on`. A listener that was not registered is ignored. */
   off<Name extends RaftEventName>(name: Name, listener: RaftEventListener<Name>): void {
     this.#loop.events.off(name, listener);
   }

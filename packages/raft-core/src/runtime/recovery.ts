@@ -6,6 +6,7 @@ import { RaftError } from './errors.ts';
 import type { LogStoreState, Member, SnapshotMeta, StoredSnapshot } from './interfaces.ts';
 import type { ResolvedOptions } from './options.ts';
 
+/** What a node starts from. */
 export interface Recovered {
   readonly hardState: HardState;
   /** Of the snapshot: what came after it is replayed. */

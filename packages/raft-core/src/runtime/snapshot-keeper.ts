@@ -10,6 +10,7 @@ export interface SnapshotPoint {
   readonly members: readonly Member[];
 }
 
+/** What the keeper asks of and tells its node. */
 export interface SnapshotKeeperHooks {
   /** The last applied entry and the membership at it. */
   point(): SnapshotPoint;

@@ -33,6 +33,7 @@ export interface QueueSizes {
   readonly applyBytes: number;
 }
 
+/** A picture of a node at one moment. */
 export interface RaftStatus {
   readonly id: NodeId;
   readonly role: Role;

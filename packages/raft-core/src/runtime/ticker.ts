@@ -4,6 +4,7 @@ import type { Clock } from './interfaces.ts';
 /** A node that was held up catches up by at most so many ticks at a time; the rest of the lost time is forgotten. */
 const CATCH_UP_MAX_TICKS = 2;
 
+/** Ticks to give to the core. */
 export interface DueTicks {
   readonly ticks: number;
   /** More time had passed than the ticks say: the process was paused, or the event loop blocked. */

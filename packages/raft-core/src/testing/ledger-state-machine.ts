@@ -19,6 +19,7 @@ export interface LedgerRecord {
 export class LedgerStateMachine implements StateMachine<number> {
   #records: LedgerRecord[] = [];
 
+  /** Everything applied, oldest first. */
   get records(): readonly LedgerRecord[] {
     return this.#records;
   }

@@ -5,6 +5,7 @@ import type { LogAppend, LogStore, LogStoreState } from '../runtime/interfaces.t
 
 const EMPTY_HARD_STATE = { term: 0, vote: 0, commit: 0 } as HardState;
 
+/** How a {@link MemoryLogStore} behaves. */
 export interface MemoryLogStoreOptions {
   /**
    * Awaited before an append, compaction or reset takes effect: the place to be slow, or to fail. What has not taken
@@ -13,6 +14,7 @@ export interface MemoryLogStoreOptions {
   readonly beforeSync?: (operation: MemoryLogOperation) => Promise<void>;
 }
 
+/** What is about to become durable. */
 export type MemoryLogOperation =
   | { readonly type: 'append'; readonly batch: LogAppend }
   | { readonly type: 'compact'; readonly index: LogIndex }
@@ -140,10 +142,12 @@ export class MemoryLogStore implements LogStore {
     return next;
   }
 
+  /** What was made durable so far. */
   get stats(): MemoryLogStats {
     return { appends: this.#appends, entries: this.#appended };
   }
 
+  /** The durable term, vote and commit index. */
   get hardState(): HardState {
     return this.#hardState;
   }

@@ -18,6 +18,7 @@ export interface NetworkFaults {
   readonly transferFailureProbability: number;
 }
 
+/** Everything arrives, at once and in order. */
 export const NO_FAULTS: NetworkFaults = {
   dropProbability: 0,
   duplicateProbability: 0,
@@ -27,6 +28,7 @@ export const NO_FAULTS: NetworkFaults = {
   transferFailureProbability: 0,
 };
 
+/** How a {@link MemoryNetwork} is made. */
 export interface MemoryNetworkOptions {
   readonly clock: Clock;
   readonly randomSeed?: number;
@@ -94,6 +96,7 @@ export class MemoryNetwork implements MemoryFabric {
     this.#link(from, to).blocked = true;
   }
 
+  /** Undoes `block` for one direction. */
   unblock(from: NodeId, to: NodeId): void {
     this.#link(from, to).blocked = false;
   }
@@ -137,6 +140,7 @@ export class MemoryNetwork implements MemoryFabric {
     }
   }
 
+  /** Counters of one direction. */
   linkStats(from: NodeId, to: NodeId): Readonly<LinkStats> {
     return this.#link(from, to).stats;
   }

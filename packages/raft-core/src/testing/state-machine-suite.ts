@@ -4,6 +4,7 @@ import type { Entry } from '../core/types.ts';
 import type { SnapshotContent, StateMachine } from '../runtime/interfaces.ts';
 import { ensure, ensureEqual, type ConformanceCase } from './conformance-case.ts';
 
+/** What the suite feeds the machine. */
 export interface StateMachineSuiteOptions {
   /** Data of entries that exercise the machine, at least two; valid and invalid commands alike. */
   readonly commands: readonly Uint8Array[];
