@@ -18,8 +18,8 @@ export interface H2LoadOptions {
   readonly address: string;
   /** `/package.Service/Method` */
   readonly path: string;
-  /** The encoded protobuf message. */
-  readonly message: Uint8Array;
+  /** The encoded protobuf message; absent: a plain GET. */
+  readonly message?: Uint8Array;
   readonly connections: number;
   readonly streams: number;
   readonly requests: number;
@@ -38,7 +38,9 @@ export async function h2load(options: H2LoadOptions): Promise<H2LoadRun> {
   const scratch = mkdtempSync(join(tmpdir(), 'pact-bench-h2load-'));
   const body = join(scratch, 'body');
   const log = join(scratch, 'log');
-  writeFileSync(body, grpcFrame(options.message));
+  const { message } = options;
+  if (message !== undefined) writeFileSync(body, grpcFrame(message));
+  const grpc = [`--data=${body}`, '--header=content-type: application/grpc', '--header=te: trailers'];
   try {
     const { stdout } = await promisify(execFile)(
       'h2load',
@@ -47,9 +49,7 @@ export async function h2load(options: H2LoadOptions): Promise<H2LoadRun> {
         `--clients=${String(options.connections)}`,
         `--max-concurrent-streams=${String(options.streams)}`,
         '--threads=1',
-        `--data=${body}`,
-        '--header=content-type: application/grpc',
-        '--header=te: trailers',
+        ...(message === undefined ? [] : grpc),
         `--log-file=${log}`,
         `http://${options.address}${options.path}`,
       ],
