@@ -2,19 +2,14 @@
 export { formatAddress, isLoopback, parseAddress, type Address } from './address.ts';
 export { ConfigError, isConfigError, type ConfigErrorCode, type ConfigProblem } from './errors.ts';
 export { addSettingFlags, configSources } from './flags.ts';
-export {
-  CONFIG_FILE_VARIABLE,
-  loadConfig,
-  type ConfigSources,
-  type EffectiveSetting,
-  type LoadedConfig,
-} from './load.ts';
+export { CONFIG_FILE_VARIABLE, loadConfig, type ConfigSources, type LoadedConfig } from './load.ts';
 export { settingsReference } from './reference.ts';
 export { formatMember, type ConfiguredMember } from './members.ts';
 export {
   DEFAULT_PORTS,
   settingRows,
   VARIABLE_PREFIX,
+  type EffectiveSetting,
   type ServerConfig,
   type SettingRow,
 } from './settings.ts';

@@ -1,6 +1,12 @@
 import { distance } from 'fastest-levenshtein';
 import { ConfigError, type ConfigProblem } from './errors.ts';
-import { settingRows, VARIABLE_PREFIX, type ServerConfig, type SettingRow } from './settings.ts';
+import {
+  settingRows,
+  VARIABLE_PREFIX,
+  type EffectiveSetting,
+  type ServerConfig,
+  type SettingRow,
+} from './settings.ts';
 import { readToml, type TomlSource } from './toml-source.ts';
 import { resolveConfig } from './resolve.ts';
 
@@ -11,14 +17,6 @@ export interface ConfigSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Values of flags by long name without dashes: text, a list of texts, or true. */
   readonly flags: Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
-}
-
-/** A setting's value and who set it. */
-export interface EffectiveSetting {
-  readonly row: SettingRow;
-  readonly value: unknown;
-  /** `FILE:LINE`, `$VARIABLE`, `--flag`, `default`, or which other setting it follows. */
-  readonly origin: string;
 }
 
 export interface LoadedConfig {

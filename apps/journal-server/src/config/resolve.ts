@@ -2,9 +2,8 @@
 import { resolve as resolvePath } from 'node:path';
 import { formatAddress, isLoopback, isWildcard, sameAddress, type Address } from './address.ts';
 import type { ConfigProblem } from './errors.ts';
-import type { EffectiveSetting } from './load.ts';
 import type { ConfiguredMember } from './members.ts';
-import type { ServerConfig } from './settings.ts';
+import type { EffectiveSetting, ServerConfig } from './settings.ts';
 
 const endpoints = ['grpc', 'raft', 'metrics'] as const;
 

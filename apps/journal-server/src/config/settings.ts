@@ -265,6 +265,14 @@ export interface SettingRow {
   readonly setting: Setting<unknown>;
 }
 
+/** A setting's value and who set it. */
+export interface EffectiveSetting {
+  readonly row: SettingRow;
+  readonly value: unknown;
+  /** `FILE:LINE`, `$VARIABLE`, `--flag`, `default`, or which other setting it follows. */
+  readonly origin: string;
+}
+
 export const VARIABLE_PREFIX = 'PACT_JOURNAL_';
 
 const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -4,7 +4,7 @@ import { journal, OUTCOME_KEY } from '@pact-journal/journal-proto';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { statusOf, type Status } from '../grpc-status.ts';
-import { failureOutcome } from './append-service.ts';
+import { failureOutcome } from './append-outcome.ts';
 
 const { appendStream } = journal.JournalAppendServiceDefinition;
 

@@ -1,18 +1,13 @@
 /** JournalAppendService: many commands in flight on one stream. */
 import { status, type handleBidiStreamingCall, type ServerDuplexStream } from '@grpc/grpc-js';
-import {
-  journal,
-  newEntryFromWire,
-  newOperationFromWire,
-  OUTCOME_KEY,
-  VALIDATION_CODE_KEY,
-} from '@pact-journal/journal-proto';
+import { journal, newEntryFromWire, newOperationFromWire } from '@pact-journal/journal-proto';
 import type { JournalCommand } from '@pact-journal/journal-state';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { LeaderForwarder } from '../forwarder.ts';
-import { CallError, statusOf, type Status } from '../grpc-status.ts';
+import { CallError, statusOf } from '../grpc-status.ts';
 import type { CallObserver } from '../rpc.ts';
 import { ForwardedAppends } from './append-forward.ts';
+import { failureOutcome } from './append-outcome.ts';
 import { invalid, type ServiceContext } from './context.ts';
 
 const { appendStream } = journal.JournalAppendServiceDefinition;
@@ -225,26 +220,4 @@ function requestIdOf(item: journal.AppendItem): string | undefined {
     throw invalid(`request_id: must have at most ${String(REQUEST_ID_LENGTH_MAX)} characters`);
   }
   return item.requestId === '' ? undefined : item.requestId;
-}
-
-const RETRYABLE: ReadonlySet<status> = new Set([
-  status.UNAVAILABLE,
-  status.RESOURCE_EXHAUSTED,
-  status.ABORTED,
-]);
-
-/** What a failed call would have said, as an item's outcome. */
-export function failureOutcome(
-  correlationId: number,
-  { code, details, metadata }: Status,
-): journal.AppendOutcome {
-  const [validationCode = ''] = metadata.get(VALIDATION_CODE_KEY);
-  const value = {
-    code,
-    reason: details,
-    retryable: RETRYABLE.has(code),
-    outcomeUnknown: metadata.get(OUTCOME_KEY).includes('unknown'),
-    validationCode: String(validationCode),
-  };
-  return { correlationId, outcome: { $case: 'failure', value } };
 }
