@@ -5,8 +5,6 @@ import {
   deltaSize,
   diffConfigs,
   emptyDelta,
-  isJournalStateError,
-  parseNewEntry,
   type DeltaKind,
   type EffectiveConfig,
   type EffectiveItem,
@@ -24,7 +22,7 @@ export interface Preview {
   readonly affectedNodes: number;
   /** Virtual clusters whose overlays would be rebuilt. */
   readonly affectedVclusters: number;
-  /** Why it would be refused; empty where nothing is known to be wrong with it. */
+  /** Why it would be refused as things stand; empty where it would not. */
   readonly refusal: string;
 }
 
@@ -42,14 +40,8 @@ export function previewEntry(state: JournalState, entry: NewConfigEntry): Previe
 }
 
 function refusalOf(state: JournalState, entry: NewConfigEntry): string {
-  try {
-    parseNewEntry(entry, 'entry');
-  } catch (error) {
-    if (isJournalStateError(error)) return error.message;
-    throw error;
-  }
-  if (entry.parent === null || entry.parent < state.entryCount) return '';
-  return `entry.parent: ${String(entry.parent)} does not exist; the journal has ${String(state.entryCount)} entries`;
+  const result = state.check({ type: 'AppendEntry', entry });
+  return result?.type === 'ValidationError' ? result.reason : '';
 }
 
 function changeBy(state: JournalState, entry: NewConfigEntry): StateDelta {
