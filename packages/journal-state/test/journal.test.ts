@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   ENTRY_SIZE_BYTES_MAX,
@@ -375,15 +376,22 @@ describe('P8: a service or AI principal cannot start or end an emergency', () =>
 
 describe('limits', () => {
   it('an overlay has at most 10 MiB', () => {
-    const fixture = new JournalFixture();
+    const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+    const fixture = new JournalFixture({ sha256 });
     fixture.append(aCommit(vcluster('ml')));
-    const size = OVERLAY_SIZE_BYTES_MAX;
-    expect(
-      refusal(fixture, { type: 'SetOverlay', overlay: anOverlay('ml', 0, new Uint8Array(size + 1)) }),
-    ).toBe('overlayTooLarge');
-    expect(refusal(fixture, { type: 'SetOverlay', overlay: anOverlay('ml', 0, new Uint8Array(size)) })).toBe(
-      'accepted',
-    );
+    const set = (size: number): JournalCommand => {
+      const bytes = Buffer.alloc(size);
+      const checksum = `sha256:${sha256(bytes)}`;
+      const overlay = {
+        ...anOverlay('ml', 0),
+        data: bytes.toString('base64'),
+        checksum,
+        raw_size_bytes: size,
+      };
+      return { type: 'SetOverlay', overlay };
+    };
+    expect(refusal(fixture, set(OVERLAY_SIZE_BYTES_MAX + 1))).toBe('overlayTooLarge');
+    expect(refusal(fixture, set(OVERLAY_SIZE_BYTES_MAX))).toBe('accepted');
   });
 
   it('an entry has at most 3.5 MiB, and one that is too large leaves no trace', () => {

@@ -206,13 +206,13 @@ describe('a table digest', () => {
     );
   });
 
-  it('has no collisions among a million similar records', () => {
+  it('has no collisions among similar records', () => {
     const seen = new Set<string>();
-    for (let i = 0; i < 1_000_000; i += 1) {
+    for (let i = 0; i < 200_000; i += 1) {
       const { high, low } = recordDigest(`node-${String(i)}`);
       seen.add(`${String(high)} ${String(low)}`);
     }
-    expect(seen.size).toBe(1_000_000);
+    expect(seen.size).toBe(200_000);
   });
 });
 
