@@ -391,6 +391,10 @@ describe('snapshots', () => {
     expect(again.warnings).toEqual(['snapshotBeyondLog']);
     expect([again.storage.log.firstIndex(), again.storage.log.lastIndex()]).toEqual([index + 1, index]);
     expect(again.storage.log.term(toLogIndex(index))).toBe(term);
+    expect(JSON.parse(Buffer.from(left.content(`${RAFT}/vote.json`)).toString())).toMatchObject({
+      term: 3,
+      vote: 0,
+    });
     expect((await accepted(new FaultyFileSystem(left.disk.afterPowerCut([])))).warnings).toEqual([]);
   });
 

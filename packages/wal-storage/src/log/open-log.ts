@@ -327,6 +327,9 @@ async function startAfterSnapshot(
   snapshot: { readonly index: number; readonly term: number },
   warn: WarningHandler,
 ): Promise<OpenedLog> {
+  // A vote of the snapshot's term cannot have been answered from here: it would have been durable before.
+  const raised = vote.term < snapshot.term ? { term: snapshot.term, vote: 0 } : vote;
+  if (raised !== vote) await writeVote(fileSystem, layout.raft, raised);
   const bounds = { compactedIndex: snapshot.index, compactedTerm: snapshot.term, compactedChecksum: 0 };
   await writeBounds(fileSystem, layout.raft, { ...bounds, truncateFrom: snapshot.index + 1 });
   await removeQuietly(fileSystem, layout.wal, files);
@@ -342,7 +345,7 @@ async function startAfterSnapshot(
   return {
     index,
     lastChecksum: 0,
-    vote,
+    vote: raised,
     bounds: { ...bounds, truncateFrom: undefined },
     commit: snapshot.index,
   };
