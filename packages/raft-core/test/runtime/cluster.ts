@@ -1,7 +1,13 @@
 /** Nodes on one manual clock and one memory network, and ways to look at them. */
 import { toNodeId } from '../../src/core/ids.ts';
 import type { NodeId } from '../../src/core/types.ts';
-import { RaftNode, type Member, type RaftNodeOptions, type Transport } from '../../src/index.ts';
+import {
+  RaftNode,
+  type Member,
+  type RaftNodeOptions,
+  type StateMachine,
+  type Transport,
+} from '../../src/index.ts';
 import {
   LedgerStateMachine,
   ManualClock,
@@ -24,6 +30,8 @@ export interface ClusterOptions {
   readonly options?: NodeOptions;
   readonly faults?: Partial<NetworkFaults>;
   readonly queueMaxBytes?: number;
+  /** In place of the ledger at each site, which then stays empty. */
+  readonly stateMachine?: () => StateMachine<number>;
   readonly logStore?: (id: NodeId) => MemoryLogStoreOptions;
   readonly snapshotStore?: (id: NodeId) => MemorySnapshotStoreOptions;
 }
@@ -103,7 +111,7 @@ export class Cluster {
       id,
       logStore: site.logStore,
       snapshotStore: site.snapshotStore,
-      stateMachine: site.stateMachine,
+      stateMachine: this.#options.stateMachine?.() ?? site.stateMachine,
     });
     site.node = await this.clock.resolve(starting);
     return site.node;
