@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { stream } from '@pact-journal/journal-proto';
 import { describe, expect, test } from 'vitest';
 import { percentile, StormStatistics } from '../../src/cli/storm/statistics.ts';
-import { CorruptPayload, PayloadVerifier } from '../../src/cli/storm/verification.ts';
+import { CorruptPayload, PayloadVerifier, type VerifiedBoot } from '../../src/cli/storm/verification.ts';
 
 const overlay = Buffer.from('a compressed overlay in three pieces');
 const delta = Buffer.from('{"kernel":[]}');
@@ -46,18 +46,25 @@ function complete(change: Partial<stream.ConfigComplete> = {}): Chunk {
 
 const whole = [overlayChunk(0), overlayChunk(1), overlayChunk(2), nodeDelta(), complete()];
 
-const body = (chunks: readonly Chunk[]) => Buffer.concat(chunks.map(frame));
+const bytes = (chunks: readonly Chunk[]) => Buffer.concat(chunks.map(frame));
+
+/** Verifies a body that comes in pieces of `pieceBytes`. */
+function verify(verifier: PayloadVerifier, body: Buffer, pieceBytes = 17): VerifiedBoot {
+  const collector = verifier.collect();
+  for (let at = 0; at < body.length; at += pieceBytes) collector.take(body.subarray(at, at + pieceBytes));
+  return verifier.verify(collector, 'n1');
+}
 
 describe('verifying a boot', () => {
   test('a whole one has its versions and size, and its overlay is decoded once a version', () => {
     let decoded = 0;
-    const verifier = new PayloadVerifier((data) => {
+    const verifier = new PayloadVerifier('v', (data) => {
       decoded += 1;
       expect(Buffer.from(data)).toEqual(overlay);
     });
     const expected = { baseVersion: 7, nodeVersion: 9, sizeBytes: overlay.length + delta.length };
-    expect(verifier.verify(body(whole), 'n1')).toEqual(expected);
-    expect(verifier.verify(body(whole), 'n1')).toEqual(expected);
+    expect(verify(verifier, bytes(whole))).toEqual(expected);
+    expect(verify(verifier, bytes(whole))).toEqual(expected);
     expect(decoded).toBe(1);
   });
 
@@ -94,24 +101,68 @@ describe('verifying a boot', () => {
     ['no completion', whole.slice(0, 4)],
     ['more after the completion', [...whole, nodeDelta()]],
   ])('%s is corrupt', (_what, chunks) => {
-    const verifier = new PayloadVerifier(() => undefined);
-    expect(() => verifier.verify(body(chunks), 'n1')).toThrow(CorruptPayload);
+    const verifier = new PayloadVerifier('v', () => undefined);
+    expect(() => verify(verifier, bytes(chunks))).toThrow(CorruptPayload);
+    verify(verifier, bytes(whole));
+    expect(() => verify(verifier, bytes(chunks)), 'after a whole one').toThrow(CorruptPayload);
   });
 
-  test('no cut of a whole one passes', () => {
-    const all = body(whole);
+  test('no cut of a whole one passes, whether its overlay is known or not', () => {
+    const all = bytes(whole);
+    const knowing = new PayloadVerifier('v', () => undefined);
+    verify(knowing, all);
     for (let length = 0; length < all.length; length += 1) {
-      const verifier = new PayloadVerifier(() => undefined);
-      expect(() => verifier.verify(all.subarray(0, length), 'n1'), `cut at ${String(length)}`).toThrow();
+      for (const verifier of [new PayloadVerifier('v', () => undefined), knowing]) {
+        expect(() => verify(verifier, all.subarray(0, length)), `cut at ${String(length)}`).toThrow();
+      }
+    }
+  });
+
+  test('a changed bit among the messages of an overlay never passes with another overlay, known or not', () => {
+    const all = bytes(whole);
+    const overlayBytes = bytes(whole.slice(0, 3)).length;
+    const same = (data: Uint8Array) => {
+      expect(Buffer.from(data)).toEqual(overlay);
+    };
+    const knowing = new PayloadVerifier('v', same);
+    verify(knowing, all);
+    let passed = 0;
+    for (let bit = 0; bit < overlayBytes * 8; bit += 1) {
+      const changed = Buffer.from(all);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      for (const verifier of [new PayloadVerifier('v', same), knowing]) {
+        try {
+          expect(verify(verifier, changed).baseVersion).toBe(7);
+          passed += 1;
+        } catch (error) {
+          if (error instanceof Error && error.name === 'AssertionError') throw error;
+        }
+      }
+    }
+    // Only what protobuf itself does not look at may change.
+    expect(passed).toBeLessThan(overlayBytes / 4);
+  });
+
+  test('a new version after a known one is verified as any', () => {
+    const next = whole.map((chunk): Chunk => {
+      if (chunk.$case === 'baseOverlay') return { ...chunk, value: { ...chunk.value, version: 8 } };
+      return chunk.$case === 'complete' ? { ...chunk, value: { ...chunk.value, baseVersion: 8 } } : chunk;
+    });
+    for (let pieceBytes = 1; pieceBytes < 200; pieceBytes += 7) {
+      const verifier = new PayloadVerifier('v', () => undefined);
+      const versions = [whole, next, next, whole].map(
+        (chunks) => verify(verifier, bytes(chunks), pieceBytes).baseVersion,
+      );
+      expect(versions).toEqual([7, 8, 8, 7]);
     }
   });
 
   test('an overlay that cannot be decoded is corrupt, every time', () => {
-    const verifier = new PayloadVerifier(() => {
+    const verifier = new PayloadVerifier('v', () => {
       throw new Error('bad magic');
     });
-    expect(() => verifier.verify(body(whole), 'n1')).toThrow(/cannot be decoded: bad magic/u);
-    expect(() => verifier.verify(body(whole), 'n1')).toThrow(CorruptPayload);
+    expect(() => verify(verifier, bytes(whole))).toThrow(/cannot be decoded: bad magic/u);
+    expect(() => verify(verifier, bytes(whole))).toThrow(CorruptPayload);
   });
 });
 

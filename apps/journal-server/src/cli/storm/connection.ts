@@ -5,6 +5,7 @@
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import { stream } from '@pact-journal/journal-proto';
+import type { BodyCollector } from './verification.ts';
 
 const PATH = '/pact.stream.BootConfigService/StreamBootConfig';
 
@@ -14,9 +15,11 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 /** No boot's answer is larger, in bytes. */
 const MAX_BODY_BYTES = 24 * 1024 * 1024;
 
-/** How a call ended: a gRPC status by name, and its body where that is OK. */
-export type BootAnswer =
-  { readonly code: 'OK'; readonly body: Buffer } | { readonly code: string; readonly message: string };
+/** How a call ended: a gRPC status by name. */
+export interface BootAnswer {
+  readonly code: string;
+  readonly message: string;
+}
 
 export class StormConnection {
   readonly #authority: string;
@@ -35,12 +38,10 @@ export class StormConnection {
     };
   }
 
-  /** Boots one node. Never rejects: whatever happens is an answer with a code. */
-  boot(nodeId: string, vclusterId: string, timeoutMs: number): Promise<BootAnswer> {
+  /** Boots one node and hands over what comes. Never rejects: whatever happens is an answer with a code. */
+  boot(nodeId: string, vclusterId: string, timeoutMs: number, body: BodyCollector): Promise<BootAnswer> {
     return new Promise((resolve) => {
       const session = this.#connected();
-      const body: Buffer[] = [];
-      let sizeBytes = 0;
       let answer: BootAnswer | undefined;
       const request = session.request({ ...this.#headers, 'grpc-timeout': `${String(timeoutMs)}m` });
       const timer = setTimeout(() => {
@@ -49,14 +50,13 @@ export class StormConnection {
       }, timeoutMs);
       const trailers = (headers: Readonly<Record<string, unknown>>) => {
         const grpcStatus = headers['grpc-status'];
-        if (grpcStatus !== undefined) answer ??= toAnswer(grpcStatus, headers['grpc-message'], body);
+        if (grpcStatus !== undefined) answer ??= toAnswer(grpcStatus, headers['grpc-message']);
       };
       request.on('response', trailers);
       request.on('trailers', trailers);
       request.on('data', (chunk: Buffer) => {
-        sizeBytes += chunk.length;
-        body.push(chunk);
-        if (sizeBytes <= MAX_BODY_BYTES) return;
+        body.take(chunk);
+        if (body.sizeBytes <= MAX_BODY_BYTES) return;
         answer ??= { code: 'CORRUPT', message: `more than ${String(MAX_BODY_BYTES)} bytes came` };
         request.close(constants.NGHTTP2_CANCEL);
       });
@@ -91,11 +91,8 @@ export class StormConnection {
   }
 }
 
-function toAnswer(grpcStatus: unknown, message: unknown, body: readonly Buffer[]): BootAnswer {
-  const code = Number(grpcStatus);
-  if (code === 0)
-    return { code: 'OK', body: body.length === 1 ? (body[0] ?? Buffer.alloc(0)) : Buffer.concat(body) };
-  return { code: status[code] ?? 'UNKNOWN', message: decodeMessage(message) };
+function toAnswer(grpcStatus: unknown, message: unknown): BootAnswer {
+  return { code: status[Number(grpcStatus)] ?? 'UNKNOWN', message: decodeMessage(message) };
 }
 
 /** Status messages are percent-encoded. */

@@ -29,17 +29,18 @@ export interface StormOutcome {
 /** Every payload is verified; one that is wrong counts as failed with `CORRUPT`. */
 export async function runStorm(options: StormOptions): Promise<StormOutcome> {
   const statistics = new StormStatistics();
-  const verifier = new PayloadVerifier(options.decode);
+  const verifier = new PayloadVerifier(options.vcluster, options.decode);
   const digits = String(options.nodes - 1).length;
   let next = 0;
   const startMs = performance.now();
 
   const bootOne = async (connection: StormConnection, nodeId: string): Promise<void> => {
     const sentMs = performance.now();
-    const answer = await connection.boot(nodeId, options.vcluster, options.timeoutMs);
-    if (!('body' in answer)) return statistics.failure(answer.code, answer.message);
+    const body = verifier.collect();
+    const { code, message } = await connection.boot(nodeId, options.vcluster, options.timeoutMs, body);
+    if (code !== 'OK') return statistics.failure(code, message);
     try {
-      const { sizeBytes } = verifier.verify(answer.body, nodeId);
+      const { sizeBytes } = verifier.verify(body, nodeId);
       statistics.success(performance.now() - sentMs, sizeBytes);
     } catch (error) {
       const reason = error instanceof CorruptPayload ? error.message : `not a boot stream: ${String(error)}`;
