@@ -51,24 +51,27 @@ export class Boots {
     minSequence: number,
   ): Promise<void> {
     const waiting = new AbortController();
-    const waitMs = Math.min(this.#limits.fenceWaitMsMax, Math.max(0, call.deadlineMs - performance.now()));
-    const timer = setTimeout(() => waiting.abort(), waitMs);
+    const timer = setTimeout(() => waiting.abort(), this.#limits.fenceWaitMsMax);
     call.onClose = () => waiting.abort();
     try {
       await this.#source.waitForSequence(minSequence, waiting.signal);
       call.onClose = undefined;
       if (!call.closed) this.#send(call, this.#content(request));
     } catch (error) {
-      const { entryCount } = this.#source.view();
-      const behind = new BootStreamError(
-        'unavailable',
-        `this replica has applied ${entryCount} entries, not yet sequence ${minSequence}: try another replica`,
-        { cause: error },
-      );
-      call.end(statusOf(entryCount <= minSequence ? behind : error));
+      call.end(statusOf(this.#behind(minSequence, error)));
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #behind(minSequence: number, error: unknown): unknown {
+    const { entryCount } = this.#source.view();
+    if (entryCount > minSequence) return error;
+    return new BootStreamError(
+      'unavailable',
+      `this replica has applied ${entryCount} entries, not yet sequence ${minSequence}: try another replica`,
+      { cause: error },
+    );
   }
 
   /** Reads everything in one turn of the event loop, so that overlay and delta belong together. */
