@@ -10,6 +10,8 @@ const CHECKS = {
   'house rules': node('scripts/tidy.mjs'),
   formatting: ['prettier', ['--check', '--log-level=warn', '.']],
   'wire contract lint': ['buf', ['lint']],
+  'wire contract formatting': ['buf', ['format', '--diff', '--exit-code']],
+  'wire contract unbroken': ['buf', ['breaking', '--against', 'proto/contract.binpb']],
   'generated code is current': node('scripts/generate.mjs', '--check'),
   'import directions': [
     'depcruise',

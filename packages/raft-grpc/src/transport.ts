@@ -18,7 +18,7 @@ import { Lane as WireLane } from './gen/raft/v1/raft.ts';
 import type { Hello } from './gen/raft/v1/raft.ts';
 import { PROTOCOL_VERSION } from './inbound/handshake.ts';
 import { listen } from './inbound/server.ts';
-import type { InboundHost } from './inbound/server.ts';
+import type { InboundHost } from './inbound/host.ts';
 import { resolveOptions } from './options.ts';
 import type { GrpcTransportOptions, ResolvedOptions } from './options.ts';
 import { PeerLink } from './outbound/peer-link.ts';

@@ -16,6 +16,10 @@ import type { PendingAppend, Receipt } from './pending.ts';
 import { AppendSession, MAX_ITEMS_PER_MESSAGE, MESSAGE_BYTES } from './session.ts';
 import type { SessionHost } from './session.ts';
 
+/** As they come in messages: plain numbers. */
+const RESOURCE_EXHAUSTED: number = status.RESOURCE_EXHAUSTED;
+const UNAUTHENTICATED: number = status.UNAUTHENTICATED;
+
 const REQUEST_ID_LENGTH_MAX = 128;
 /** An election takes a second or two: what waits for its end should not wait much longer. */
 const RETRY_PAUSE_MAX_MS = 250;
@@ -273,7 +277,7 @@ export class Appender implements SessionHost {
       return;
     }
     const kept =
-      failure.grpcCode === status.RESOURCE_EXHAUSTED ? this.#dropTooLarge(unanswered, failure) : unanswered;
+      failure.grpcCode === RESOURCE_EXHAUSTED ? this.#dropTooLarge(unanswered, failure) : unanswered;
     if (this.#giveUpUnreachable(failure, kept)) return;
     this.#retry(kept);
   }
@@ -358,8 +362,7 @@ function mayBeDone({ inFlight, uncertain }: PendingAppend): boolean {
 
 /** An outcome's failure came as an answer, so that nothing but its own word makes it unknown. */
 function failureOfOutcome(failure: journal.AppendFailure, endpoint: string): Failure {
-  const kind =
-    failure.code === status.RESOURCE_EXHAUSTED ? 'overloaded' : failure.retryable ? 'notNow' : 'refused';
+  const kind = failure.code === RESOURCE_EXHAUSTED ? 'overloaded' : failure.retryable ? 'notNow' : 'refused';
   return {
     kind,
     endpoint,
@@ -374,5 +377,5 @@ function failureOfOutcome(failure: journal.AppendFailure, endpoint: string): Fai
 /** No other attempt would end otherwise; but a token that has expired on a long stream is replaced on the next. */
 function isFinal(failure: Failure, session: AppendSession): boolean {
   if (failure.kind !== 'refused') return false;
-  return !(failure.grpcCode === status.UNAUTHENTICATED && session.answered > 0);
+  return !(failure.grpcCode === UNAUTHENTICATED && session.answered > 0);
 }

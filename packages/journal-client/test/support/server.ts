@@ -5,7 +5,6 @@ import type {
   handleServerStreamingCall,
   handleUnaryCall,
   ServerDuplexStream,
-  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import {
   journal,
@@ -98,18 +97,18 @@ export class TestServer {
     const server = new Server();
     server.addService(journal.JournalAppendServiceDefinition, {
       appendStream: this.#appendStream,
-    } as UntypedServiceImplementation);
+    });
     server.addService(journal.JournalQueryServiceDefinition, {
       getJournalEntry: this.#getEntry,
       listJournalEntries: this.#listEntries,
-    } as UntypedServiceImplementation);
+    });
     server.addService(journal.ClusterServiceDefinition, {
       getStatus: this.#getStatus,
       addLearner: this.#addLearner,
-    } as UntypedServiceImplementation);
+    });
     server.addService(journal.NodeServiceDefinition, {
       assignNode: this.#assignNode,
-    } as UntypedServiceImplementation);
+    });
     this.#server = server;
     this.#port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(`127.0.0.1:${this.#port}`, ServerCredentials.createInsecure(), (error, port) => {

@@ -7,7 +7,7 @@ import { MalformedFrame } from '../codec/wire.ts';
 import { Lane } from '../gen/raft/v1/raft.ts';
 import type { SendResponse } from '../gen/raft/v1/raft.ts';
 import { checkHello } from './handshake.ts';
-import type { InboundHost } from './server.ts';
+import type { InboundHost } from './host.ts';
 
 /** Serves one stream of messages: the handshake first, then whatever comes, as long as it comes. */
 export function serveMessages(call: ServerDuplexStream<Buffer, SendResponse>, host: InboundHost): void {

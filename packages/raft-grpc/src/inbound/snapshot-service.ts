@@ -9,7 +9,7 @@ import type {
   ReadSnapshotResponse,
 } from '../gen/raft/v1/raft.ts';
 import { checkHello } from './handshake.ts';
-import type { InboundHost } from './server.ts';
+import type { InboundHost } from './host.ts';
 
 /** What is read from the store, and written, at a time. */
 const PIECE_BYTES = 256 * 1024;
