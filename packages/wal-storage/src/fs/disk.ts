@@ -135,7 +135,11 @@ export class DiskFileSystem implements FileSystem {
   }
 
   async remove(path: string): Promise<void> {
-    await promises.rm(path, { force: true });
+    try {
+      await promises.unlink(path);
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    }
   }
 
   async syncDirectory(path: string): Promise<void> {

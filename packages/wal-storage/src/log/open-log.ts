@@ -22,6 +22,7 @@ import { LogIndex } from './log-index.ts';
 import { LOG_REPAIR } from './reader.ts';
 import { FileBuffer, dropTornTail, leftoversBelow, scanLog, sortOutListing } from './recover.ts';
 import type { RecoveredLog } from './recover.ts';
+import { removeLogFiles } from './remover.ts';
 import { finishTruncation } from './truncation.ts';
 
 /** Verifies the snapshots and says which is the newest usable one. */
@@ -275,7 +276,7 @@ async function removeQuietly(
   files: readonly number[],
 ): Promise<void> {
   try {
-    for (const file of files) await fileSystem.remove(join(directory, walFileName(file)));
+    await removeLogFiles(fileSystem, directory, files);
   } catch (error) {
     throw ioError(error, 'removing files of compacted entries', directory);
   }

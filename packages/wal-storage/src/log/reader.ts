@@ -15,8 +15,8 @@ export const LOG_REPAIR: readonly string[] = [
 ];
 
 /**
- * Reads entries `[low, high)`, all in the index, until `sizeBytesMax` bytes of files have been read; at least one.
- * Every line's checksum is verified. Fails with `corrupt` or `io`.
+ * Reads entries from `low` on, to the end of the file that holds it, to `high`, or until `sizeBytesMax` bytes have been
+ * read; at least one. Every line's checksum is verified. Fails with `corrupt` or `io`.
  */
 export function readEntries(
   fileSystem: FileSystem,
@@ -26,23 +26,16 @@ export function readEntries(
   high: number,
   sizeBytesMax: number,
 ): Entry[] {
+  const slice = index.locate(low);
+  const end = endWithin(index, low, Math.min(high, slice.endIndex), slice.offset, sizeBytesMax);
+  const stop = end < slice.endIndex ? index.offset(end) : slice.sizeBytes;
+  const path = join(directory, walFileName(slice.file));
+  const bytes = readRange(fileSystem, path, slice.offset, stop - slice.offset);
   const entries: Entry[] = [];
-  let budget = sizeBytesMax;
-  let next = low;
-  while (next < high && (entries.length === 0 || budget > 0)) {
-    const slice = index.locate(next);
-    const limit = Math.min(high, slice.endIndex);
-    const end = endWithin(index, next, limit, slice.offset, budget);
-    const stop = end < slice.endIndex ? index.offset(end) : slice.sizeBytes;
-    const path = join(directory, walFileName(slice.file));
-    const bytes = readRange(fileSystem, path, slice.offset, stop - slice.offset);
-    budget -= bytes.length;
-    for (; next < end; next++) {
-      const start = index.offset(next) - slice.offset;
-      const lineEnd =
-        next + 1 < slice.endIndex ? index.offset(next + 1) - slice.offset - 1 : bytes.length - 1;
-      entries.push(entryOf(bytes, decodeAt(bytes, start, lineEnd, path, slice.file, next)));
-    }
+  for (let next = low; next < end; next++) {
+    const start = index.offset(next) - slice.offset;
+    const lineEnd = next + 1 < slice.endIndex ? index.offset(next + 1) - slice.offset - 1 : bytes.length - 1;
+    entries.push(entryOf(bytes, decodeAt(bytes, start, lineEnd, path, slice.file, next)));
   }
   return entries;
 }

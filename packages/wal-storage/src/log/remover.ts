@@ -4,6 +4,21 @@ import type { WarningHandler } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 
+/** Removals that are on their way at a time: more would keep the thread pool from the log's syncs. */
+const REMOVED_TOGETHER = 4;
+
+/** Removes log files; which of them a crash leaves is anybody's guess. Not durable before the directory is synced. */
+export async function removeLogFiles(
+  fileSystem: FileSystem,
+  directory: string,
+  files: readonly number[],
+): Promise<void> {
+  for (let position = 0; position < files.length; position += REMOVED_TOGETHER) {
+    const some = files.slice(position, position + REMOVED_TOGETHER);
+    await Promise.all(some.map((file) => fileSystem.remove(join(directory, walFileName(file)))));
+  }
+}
+
 export class Remover {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
@@ -28,8 +43,9 @@ export class Remover {
 
   async #run(): Promise<void> {
     try {
-      for (let position = 0; position < this.#queue.length && !this.#stopped; position++) {
-        await this.#fileSystem.remove(join(this.#directory, walFileName(this.#queue[position] ?? 0)));
+      for (let position = 0; position < this.#queue.length && !this.#stopped; position += REMOVED_TOGETHER) {
+        const some = this.#queue.slice(position, position + REMOVED_TOGETHER);
+        await removeLogFiles(this.#fileSystem, this.#directory, some);
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -20,7 +20,7 @@ import type {
 import { WalStorageError, ioError, isWalStorageError } from '../errors.ts';
 import type { WarningHandler } from '../errors.ts';
 import type { DirectoryLock, FileSystem } from '../fs/file-system.ts';
-import { VOTE_FILE, layoutOf, walFileName } from '../layout.ts';
+import { VOTE_FILE, layoutOf } from '../layout.ts';
 import type { Layout } from '../layout.ts';
 import { writeBounds, writeVote } from '../meta/metadata.ts';
 import type { Bounds, Identity, Vote } from '../meta/metadata.ts';
@@ -32,12 +32,13 @@ import { LogIndex } from './log-index.ts';
 import { openLog } from './open-log.ts';
 import type { NewestSnapshot } from './open-log.ts';
 import { readEntries, readLineChecksum, readPreviousChecksum } from './reader.ts';
-import { Remover } from './remover.ts';
+import { Remover, removeLogFiles } from './remover.ts';
 import { TailCache } from './tail-cache.ts';
 import { createLogFile, replaceLogFile, splitAppend } from './writer.ts';
 
 /** A synchronous read of old entries stops after this much, so that it blocks for a few milliseconds at most. */
 const SYNC_READ_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+const SYNC_READ_FILES_MAX = 128;
 
 /** So much of the newest entries is read into the cache when a log is opened: what peers and state machine ask for first. */
 const WARM_SIZE_BYTES_MAX = 8 * 1024 * 1024;
@@ -244,7 +245,7 @@ export class WalLogStore implements LogStore {
 
   async #removeFiles(files: readonly number[]): Promise<void> {
     try {
-      for (const file of files) await this.#fileSystem.remove(join(this.#layout.wal, walFileName(file)));
+      await removeLogFiles(this.#fileSystem, this.#layout.wal, files);
       await this.#fileSystem.syncDirectory(this.#layout.wal);
     } catch (error) {
       throw ioError(error, 'removing log files', this.#layout.wal);
@@ -289,6 +290,7 @@ export class WalLogStore implements LogStore {
     const found: Entry[] = [];
     let sizeBytes = 0;
     let next: number = low;
+    let files = 0;
     while (next < high) {
       const cached = this.#cache.get(next) ?? this.#pinned[next - (this.#pinned[0]?.index ?? Infinity)];
       const some = cached === undefined ? this.#readSlice(next, high, maxSizeBytes - sizeBytes) : [cached];
@@ -298,7 +300,8 @@ export class WalLogStore implements LogStore {
         found.push(entry);
         next++;
       }
-      if (cached === undefined && sizeBytes >= SYNC_READ_SIZE_BYTES_MAX) break;
+      if (cached === undefined && (++files === SYNC_READ_FILES_MAX || sizeBytes >= SYNC_READ_SIZE_BYTES_MAX))
+        break;
     }
     return found;
   }
