@@ -53,13 +53,16 @@ const GRPC_FAILURES: ReadonlyMap<number, CliErrorCode> = new Map([
 /** Codes of this project's own typed errors (clients, boots, storage, configuration) by what they mean here. */
 const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['unavailable', 'unreachable'],
+  ['noLeader', 'unreachable'],
   ['overloaded', 'unreachable'],
   ['deadlineExceeded', 'unreachable'],
   ['invalidRequest', 'refused'],
+  ['malformed', 'refused'],
   ['notFound', 'refused'],
   ['notPossible', 'refused'],
   ['unauthenticated', 'refused'],
   ['permissionDenied', 'refused'],
+  ['invalidOption', 'usage'],
   ['locked', 'refused'],
   ['permission', 'refused'],
   ['foreignDirectory', 'refused'],
@@ -86,11 +89,6 @@ export function nobodyListensError(endpoints: string, details: string, cause: un
     `${endpoints}: no journal server answers there (${reason}); start one, or name another with --endpoint`,
     { cause },
   );
-}
-
-/** A failed call's gRPC status as an error of the command line. */
-export function cliErrorOfStatus(grpcCode: number, message: string, cause: unknown): CliError {
-  return new CliError(GRPC_FAILURES.get(grpcCode) ?? 'failed', message, { cause });
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 /** The Raft group's members for human eyes. */
-import type { MemberStatus } from './journal/index.ts';
+import type { MemberStatus } from '@pact-journal/journal-client';
 
 export const MEMBER_COLUMNS = ['ID', 'ROLE', 'MATCH', 'GRPC', 'RAFT', 'ACTIVE'] as const;
 

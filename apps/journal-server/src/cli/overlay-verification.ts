@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson, DELTA_KINDS, type DeltaItem, type EntrySeq } from '@pact-journal/journal-state';
 import { decodeOverlay } from './boot.ts';
 import { CliError } from './errors.ts';
-import type { Journal } from './journal/index.ts';
+import type { JournalClient } from '@pact-journal/journal-client';
 
 export interface VerifiedOverlay {
   readonly vcluster_id: string;
@@ -15,7 +15,7 @@ export interface VerifiedOverlay {
 }
 
 /** Fails as damage where the overlay is not what the journal declares as of the overlay's own version. */
-export async function verifyOverlay(journal: Journal, vclusterId: string): Promise<VerifiedOverlay> {
+export async function verifyOverlay(journal: JournalClient, vclusterId: string): Promise<VerifiedOverlay> {
   const overlay = await journal.overlay(vclusterId);
   const actual = `sha256:${createHash('sha256').update(overlay.data).digest('hex')}`;
   if (actual !== overlay.checksum) {

@@ -1,7 +1,7 @@
 /** What `--dry-run` shows. */
 import type { CliContext } from './context.ts';
 import { CliError } from './errors.ts';
-import type { EntryPreview } from './journal/index.ts';
+import type { EntryPreview } from '@pact-journal/journal-client';
 import { countDelta, formatCounts, printDelta } from './render.ts';
 import { formatCount } from './tables.ts';
 

@@ -2,7 +2,7 @@
 import { DELTA_KINDS, type DeltaKind, type EntrySeq } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { addScopeOptions, parseSequence, requiredScope, type ScopeFlags } from '../options.ts';
 import { parseKinds } from '../parse.ts';
 import { describeValue, formatTime } from '../render.ts';

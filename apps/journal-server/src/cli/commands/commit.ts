@@ -10,7 +10,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { readDelta } from '../delta-input.ts';
 import { CliError } from '../errors.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import {
   addAuthorOptions,
   addScopeOptions,

@@ -2,7 +2,7 @@
 import type { EntrySeq, Scope } from '@pact-journal/journal-state';
 import { Argument, Option, type Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { addScopeOptions, parseSequence, requiredScope, type ScopeFlags } from '../options.ts';
 import { countDelta, formatCounts, printDelta } from '../render.ts';
 

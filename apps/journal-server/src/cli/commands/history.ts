@@ -2,7 +2,7 @@
 import { DELTA_KINDS, type DeltaKind } from '@pact-journal/journal-state';
 import { Argument, type Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { addScopeOptions, scopeOf, type ScopeFlags } from '../options.ts';
 import { parseChoice, parseCount } from '../parse.ts';
 import { entryLine, itemLine } from '../render.ts';

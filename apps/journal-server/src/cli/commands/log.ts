@@ -4,7 +4,8 @@ import { ENTRY_TYPES, type EntryFilter, type EntrySeq, type EntryType } from '@p
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { untilInterrupted } from '../interruption.ts';
-import { withJournal, type Journal } from '../journal/index.ts';
+import type { JournalClient } from '@pact-journal/journal-client';
+import { withJournal } from '../journal.ts';
 import { addScopeOptions, parseSequence, scopeOf, type ScopeFlags } from '../options.ts';
 import { parseChoice, parseCount } from '../parse.ts';
 import { entryLine } from '../render.ts';
@@ -58,7 +59,7 @@ function parseTypes(text: string): readonly EntryType[] {
 }
 
 /** Prints matching entries and returns the last one's sequence, -1 for none. */
-async function print(context: CliContext, journal: Journal, filter: EntryFilter): Promise<number> {
+async function print(context: CliContext, journal: JournalClient, filter: EntryFilter): Promise<number> {
   let last = -1;
   for await (const entry of journal.entries(filter)) {
     if (context.globals.json) context.out.json(entry);
@@ -70,7 +71,7 @@ async function print(context: CliContext, journal: Journal, filter: EntryFilter)
 
 async function follow(
   context: CliContext,
-  journal: Journal,
+  journal: JournalClient,
   filter: EntryFilter,
   from: number,
   signal: AbortSignal,

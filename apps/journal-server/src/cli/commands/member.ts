@@ -1,7 +1,8 @@
 /** `pact-journal member`: changes of the Raft group. */
 import { Argument, type Command } from 'commander';
 import { parseEndpoint, type CliContext } from '../context.ts';
-import { withJournal, type MemberStatus } from '../journal/index.ts';
+import type { MemberStatus } from '@pact-journal/journal-client';
+import { withJournal } from '../journal.ts';
 import { memberRow, MEMBER_COLUMNS } from '../members.ts';
 import { parseCount } from '../parse.ts';
 import { printTable } from '../tables.ts';

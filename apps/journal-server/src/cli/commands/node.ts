@@ -3,7 +3,7 @@ import { CONFIG_STATES, type ConfigState, type NodeSummary } from '@pact-journal
 import { Argument, Option, type Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { parseChoice, parseCount } from '../parse.ts';
 import { printDelta } from '../render.ts';
 import { printFields, printTable } from '../tables.ts';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { formatScope, type AdminOperation, type AdminOperationType } from '@pact-journal/journal-state';
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import {
   addAuthorOptions,
   addScopeOptions,

@@ -1,7 +1,8 @@
 /** `pact-journal overlay`: the pre-computed configuration that a virtual cluster's nodes boot from. */
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal, type OverlayInfo } from '../journal/index.ts';
+import type { OverlayInfo } from '@pact-journal/journal-client';
+import { withJournal } from '../journal.ts';
 import { formatBytes, printFields, printTable } from '../tables.ts';
 
 export function register(program: Command, context: CliContext): void {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { parseJson, readInput } from '../input.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { addAuthorOptions, authorOf, type AuthorFlags } from '../options.ts';
 import { printFields } from '../tables.ts';
 

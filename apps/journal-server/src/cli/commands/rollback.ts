@@ -2,7 +2,7 @@
 import { formatScope, type EntrySeq, type NewConfigEntry } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import {
   addAuthorOptions,
   addScopeOptions,

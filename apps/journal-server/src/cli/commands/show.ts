@@ -2,7 +2,7 @@
 import { Argument, type Command } from 'commander';
 import type { EntrySeq } from '@pact-journal/journal-state';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { parseSequence } from '../options.ts';
 import { printEntry } from '../render.ts';
 

@@ -1,7 +1,7 @@
 /** `pact-journal snapshot`: has the reached node take a snapshot. */
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { formatBytes } from '../tables.ts';
 
 export function register(program: Command, context: CliContext): void {

@@ -1,7 +1,7 @@
 /** `pact-journal status`: who leads, who belongs to the group, how far each is, and what an operator must look at. */
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { memberRow, MEMBER_COLUMNS } from '../members.ts';
 import { formatCount, printFields, printTable } from '../tables.ts';
 

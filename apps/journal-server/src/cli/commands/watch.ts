@@ -3,7 +3,7 @@ import type { EntrySeq } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { untilInterrupted } from '../interruption.ts';
-import { withJournal } from '../journal/index.ts';
+import { withJournal } from '../journal.ts';
 import { parseSequence } from '../options.ts';
 
 interface WatchFlags {
