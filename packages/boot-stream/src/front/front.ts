@@ -190,11 +190,10 @@ export class BootFront {
     }
     const { bootServer } = this.#options;
     const isBoot = method === 'StreamBootConfig';
-    let call = new NativeCall(stream, Infinity);
+    const call = new NativeCall(stream);
     let admitted = false;
     try {
-      const timeoutMs = parseTimeoutMs(headers['grpc-timeout']);
-      if (timeoutMs !== Infinity) call = new NativeCall(stream, timeoutMs);
+      call.deadlineMs = call.startedMs + parseTimeoutMs(headers['grpc-timeout']);
       if (isBoot) {
         bootServer.admitBoot();
         admitted = true;

@@ -17,7 +17,8 @@ const OK_TRAILERS: OutgoingHttpHeaders = { 'grpc-status': '0' };
 export class NativeCall implements ServerCall {
   onDrain: (() => void) | undefined;
   onClose: (() => void) | undefined;
-  readonly deadlineMs: number;
+  /** Milliseconds (of performance.now) at which the client gives up. */
+  deadlineMs = Infinity;
   /** Milliseconds (of performance.now) at which the call began. */
   readonly startedMs = performance.now();
   /** How it ended: a gRPC status code; undefined before that and when the client went away first. */
@@ -27,10 +28,8 @@ export class NativeCall implements ServerCall {
   #headersSent = false;
   #listensToDrain = false;
 
-  /** `timeoutMs`: what the client gives the call, Infinity where it does not say. */
-  constructor(stream: ServerHttp2Stream, timeoutMs: number) {
+  constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
-    this.deadlineMs = this.startedMs + timeoutMs;
   }
 
   get closed(): boolean {

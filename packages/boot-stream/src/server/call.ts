@@ -15,8 +15,6 @@ export interface ServerCall {
   /** Called once, when the call is over for whatever reason. One listener. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;
-  /** Milliseconds (of performance.now) at which the client gives up; Infinity where it never does. */
-  readonly deadlineMs: number;
 }
 
 /** How a call ends: a gRPC status with its trailers. */

@@ -54,15 +54,12 @@ class GrpcJsCall implements ServerCall {
   onClose: (() => void) | undefined;
   /** Told of the end, after `onClose`. */
   readonly whenClosed: (() => void)[] = [];
-  readonly deadlineMs: number;
   readonly #call: ServerWritableStream<unknown, Buffer>;
   #closed = false;
   #ended = false;
 
   constructor(call: ServerWritableStream<unknown, Buffer>) {
     this.#call = call;
-    const deadline = call.getDeadline();
-    this.deadlineMs = performance.now() + Number(deadline) - Date.now();
     call.on('drain', () => this.onDrain?.());
     call.on('cancelled', () => this.#close());
     call.on('finish', () => this.#close());
