@@ -19,7 +19,6 @@ const meaning: Readonly<Record<ServerErrorCode, CliErrorCode>> = {
   cannotListen: 'failed',
   refused: 'refused',
   damaged: 'damaged',
-  joinFailed: 'unreachable',
   fatal: 'failed',
 };
 

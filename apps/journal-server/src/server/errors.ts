@@ -2,12 +2,11 @@
  * Why a server does not start or stopped.
  *
  * - `portInUse`, `cannotListen`: an address could not be listened on
- * - `refused`: the data directory belongs to another cluster, node or process
+ * - `refused`: the data directory belongs to another cluster, node or process, or the cluster does not let this node join
  * - `damaged`: what the data directory holds contradicts itself
- * - `joinFailed`: no member of the cluster let this node in
  * - `fatal`: consensus or storage stopped for good while running
  */
-export type ServerErrorCode = 'portInUse' | 'cannotListen' | 'refused' | 'damaged' | 'joinFailed' | 'fatal';
+export type ServerErrorCode = 'portInUse' | 'cannotListen' | 'refused' | 'damaged' | 'fatal';
 
 /** A server that cannot start or go on. The message is one line for the operator. */
 export class ServerError extends Error {

@@ -3,7 +3,7 @@ import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
 import { journal } from '@pact-journal/journal-proto';
 import type { Member } from '@pact-journal/raft-core';
 import { formatAddress, type Address } from '../config/index.ts';
-import { ServerError } from './errors.ts';
+import { isServerError, ServerError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { raftMember } from './members.ts';
 
@@ -35,7 +35,10 @@ export async function askForMembers(joiner: Joiner): Promise<readonly Member[]> 
   });
 }
 
-/** Has this node added as a learner. Fails with {@link ServerError} `joinFailed` where the cluster refuses it. */
+/**
+ * Has this node added as a learner, unless it is one. Fails with {@link ServerError} `refused` where the cluster
+ * refuses it. A voter whose directory is empty has forgotten its votes, so it is not let back under its id.
+ */
 export async function askToJoin(joiner: Joiner, self: Member): Promise<void> {
   const request = {
     id: self.id,
@@ -44,11 +47,23 @@ export async function askToJoin(joiner: Joiner, self: Member): Promise<void> {
     metrics: self.attributes['metrics'] ?? '',
     autoPromote: false,
   };
-  await untilAnswered(joiner, 'asking to be added', (client) =>
-    call<journal.AddLearnerResponse>((metadata, options, done) =>
-      client.addLearner(request, metadata, options, done),
-    ),
-  );
+  await untilAnswered(joiner, 'asking to be added', async (client) => {
+    const { members } = await call<journal.ListMembersResponse>((metadata, options, done) =>
+      client.listMembers({}, metadata, options, done),
+    );
+    const known = members.find(({ id }) => id === self.id);
+    if (known === undefined) {
+      await call<journal.AddLearnerResponse>((metadata, options, done) =>
+        client.addLearner(request, metadata, options, done),
+      );
+    } else if (known.role !== 'learner' || known.raft !== self.address) {
+      const where = `node ${String(self.id)} is a member already (${known.role} at ${known.raft})`;
+      throw new ServerError(
+        'refused',
+        `${where}, and this data directory does not hold its log; join under a new --node-id`,
+      );
+    }
+  });
 }
 
 async function untilAnswered<Answer>(
@@ -65,9 +80,10 @@ async function untilAnswered<Answer>(
       try {
         return await ask(client);
       } catch (error) {
+        if (isServerError(error)) throw error;
         const { code, details } = serviceError(error);
         if (code !== undefined && FINAL.has(code))
-          throw new ServerError('joinFailed', `${endpoint} does not let this node join: ${details}`, {
+          throw new ServerError('refused', `${endpoint} does not let this node join: ${details}`, {
             cause: error,
           });
         log.warn({ endpoint, reason: details }, `${doing}: no answer yet`);

@@ -18,7 +18,7 @@ import { newEntryToWire } from '@pact-journal/journal-proto';
 import { protoPath } from 'grpc-health-check';
 import { failureLine, runCli } from '../cli/run-cli.ts';
 import { append, commitOf, listing, stubs } from '../support/calls.ts';
-import { freePorts, TestCluster, TestNode, type NodePlace } from '../support/test-cluster.ts';
+import { freePorts, TestNode, type NodePlace } from '../support/test-cluster.ts';
 
 let folder = '';
 
@@ -320,39 +320,5 @@ describe('a single server', () => {
     }
     await node.kill('SIGTERM');
     expect((await node.exited).code).toBe(0);
-  });
-});
-
-describe('membership', () => {
-  test('a new node joins as a learner, is promoted, and a member is removed', async () => {
-    const cluster = await TestCluster.start();
-    const [founder] = cluster.places;
-    const client = stubs(founder?.grpc ?? '');
-    await append(client, commitOf('vm.x', '1', 'Global', { policy_ref: 'first' }));
-    const place = await cluster.newPlace(2);
-    const joined = new TestNode(place, ['--join', founder?.grpc ?? '']);
-    await joined.ready();
-    const newcomer = stubs(place.grpc);
-    await expect.poll(() => listing(newcomer), { timeout: 15_000 }).toEqual(['0 first']);
-    const run = (...args: string[]): Promise<Awaited<ReturnType<typeof runCli>>> =>
-      runCli([...args, '--json'], { env: { PACT_ENDPOINT: founder?.grpc ?? '' } });
-    const roles = async (): Promise<string[]> => {
-      const { members } = JSON.parse((await run('status')).stdout) as {
-        members: { id: number; role: string }[];
-      };
-      return members.map(({ id, role }) => `${String(id)} ${role}`);
-    };
-    expect(await roles()).toEqual(['1 leader', '2 learner']);
-    expect((await run('member', 'promote', '2')).code).toBe(0);
-    expect(await roles()).toEqual(['1 leader', '2 follower']);
-    await append(newcomer, commitOf('vm.x', '2', 'Global', { policy_ref: 'second' }));
-    expect((await run('member', 'remove', '2')).code).toBe(0);
-    expect(await roles()).toEqual(['1 leader']);
-    await joined.kill('SIGTERM');
-    await append(client, commitOf('vm.x', '3', 'Global', { policy_ref: 'third' }));
-    expect(await listing(client)).toEqual(['0 first', '1 second', '2 third']);
-    client.close();
-    newcomer.close();
-    await cluster.stop();
   });
 });
