@@ -34,22 +34,6 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-/** gRPC status codes (https://grpc.io/docs/guides/status-codes/) by what the operator can do about them. */
-const GRPC_FAILURES: ReadonlyMap<number, CliErrorCode> = new Map([
-  [3, 'refused'], // INVALID_ARGUMENT
-  [4, 'unreachable'], // DEADLINE_EXCEEDED
-  [5, 'refused'], // NOT_FOUND
-  [6, 'refused'], // ALREADY_EXISTS
-  [7, 'refused'], // PERMISSION_DENIED
-  [8, 'unreachable'], // RESOURCE_EXHAUSTED
-  [9, 'refused'], // FAILED_PRECONDITION
-  [10, 'unreachable'], // ABORTED
-  [11, 'refused'], // OUT_OF_RANGE
-  [14, 'unreachable'], // UNAVAILABLE
-  [15, 'damaged'], // DATA_LOSS
-  [16, 'refused'], // UNAUTHENTICATED
-]);
-
 /** Codes of this project's own typed errors (clients, boots, storage, configuration) by what they mean here. */
 const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['unavailable', 'unreachable'],
@@ -82,11 +66,10 @@ const NOBODY_LISTENS = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREAC
 
 /** The error for endpoints at which nobody listens, where that is what the details of a failed call say. */
 export function nobodyListensError(endpoints: string, details: string, cause: unknown): CliError | undefined {
-  const reason = NOBODY_LISTENS.exec(details)?.[0];
-  if (reason === undefined) return undefined;
+  if (!NOBODY_LISTENS.test(details)) return undefined;
   return new CliError(
     'unreachable',
-    `${endpoints}: no journal server answers there (${reason}); start one, or name another with --endpoint`,
+    `nobody listens on ${endpoints}; is the journal running? Start it, or name another with --endpoint`,
     { cause },
   );
 }
@@ -105,11 +88,6 @@ export function describeFailure(error: unknown): Failure {
       message: message.replace(/^error: /u, ''),
       exitCode: error['exitCode'] === 0 ? 0 : EXIT_CODES.usage,
     };
-  }
-  if (typeof code === 'number') {
-    const details = error['details'];
-    const text = typeof details === 'string' && details !== '' ? oneLine(details) : message;
-    return { message: text, exitCode: EXIT_CODES[GRPC_FAILURES.get(code) ?? 'failed'] };
   }
   if (typeof code === 'string') {
     return {
