@@ -50,11 +50,11 @@ export class Client {
     if (host?.node === undefined) return;
     if (random.nextInt(5) < 3) {
       const burst = random.nextInt(8) === 0 ? 10 : 1;
-      for (let i = 0; i < burst; i += 1) this.write(host);
+      for (let i = 0; i < burst; i += 1) void this.write(host);
     } else {
       // Anywhere, and above all where somebody thinks that he leads: it may not be true any more.
       for (const reader of all) {
-        if (reader.node !== undefined && (reader.leads || random.nextInt(4) === 0)) this.read(reader);
+        if (reader.node !== undefined && (reader.leadsTerm > 0 || random.nextInt(4) === 0)) this.read(reader);
       }
     }
   }

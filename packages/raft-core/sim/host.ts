@@ -1,5 +1,4 @@
-import { SeededRandom } from '../src/core/index.ts';
-import type { Entry, NodeId, RaftEvent } from '../src/core/index.ts';
+import type { Entry, NodeId, RaftEvent, SeededRandom } from '../src/core/index.ts';
 import type { RaftEvents } from '../src/runtime/events.ts';
 import { RaftNode } from '../src/runtime/raft-node.ts';
 import type { RaftNodeOptions } from '../src/runtime/options.ts';
@@ -69,7 +68,7 @@ interface Process {
   node: RaftNode<number> | undefined;
   failSync: boolean;
   diskDelayMs: number;
-  leads: boolean;
+  leadsTerm: number;
 }
 
 /** A machine: its disk, and the process on it, if one runs. */
@@ -121,9 +120,9 @@ export class Host {
     return this.#process?.node;
   }
 
-  /** What the process itself thinks. */
-  get leads(): boolean {
-    return this.#process?.leads ?? false;
+  /** The term in which the process thinks that it leads, 0 for none. */
+  get leadsTerm(): number {
+    return this.#process?.leadsTerm ?? 0;
   }
 
   /** The state in the running process. */
@@ -173,7 +172,7 @@ export class Host {
       node: undefined,
       failSync: false,
       diskDelayMs: 0,
-      leads: false,
+      leadsTerm: 0,
     };
     this.#process = running;
     RaftNode.start<number>({
@@ -254,8 +253,8 @@ export class Host {
     if (this.#process !== running) return;
     running.node = node;
     const hooks = this.#hooks;
-    node.on('roleChange', ({ role }) => {
-      running.leads = role === 'leader';
+    node.on('roleChange', ({ role, term }) => {
+      running.leadsTerm = role === 'leader' ? term : 0;
     });
     node.on('membershipChange', (change) => hooks.onMembership(this, change));
     node.on('snapshotSaved', () => hooks.onSnapshot(this, 'taken'));

@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     onResult: ({ seed, violation }) => {
       if (violation === undefined) return;
       const again = `pnpm sim --start ${seed} --seeds 1${mutant === undefined ? '' : ` --mutant ${mutant.name}`}`;
-      console.error(`seed ${seed}: ${violation.stack ?? violation.message}\n  again: ${again}`);
+      console.error(`seed ${seed}: ${violation.message}\n  again: ${again}`);
     },
   });
   const { ticks, violations, faults, traceHash } = summary;

@@ -42,7 +42,7 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [3, partition],
   [4, cutOneWay],
   [4, heal],
-  [3, slowDisk],
+  [6, slowDisk],
   [3, failSync],
   [16, changeMembership],
   [4, transferLeadership],
@@ -57,15 +57,19 @@ export class Nemesis {
   readonly #group: Group;
   readonly #mixture: readonly (readonly [number, Fault])[];
   readonly #total: number;
+  readonly #restless: boolean;
 
   constructor(group: Group) {
     this.#group = group;
+    // Some groups never come to rest.
+    this.#restless = group.random.nextInt(2) === 0;
     this.#mixture = FAULTS.map(([weight, fault]) => [weight * group.random.nextInt(4), fault]);
     this.#total = this.#mixture.reduce((sum, [weight]) => sum + weight, 0);
   }
 
   /** Does something bad, or something demanding. */
   strike(): void {
+    if (this.#restless && this.#group.random.nextInt(2) === 0) changeMembership(this.#group);
     let at = this.#group.random.nextInt(Math.max(1, this.#total));
     for (const [weight, fault] of this.#mixture) {
       if (at < weight) {

@@ -19,6 +19,12 @@ interface Committed {
   readonly text: string;
 }
 
+/** An entry that reached some disk, and the term of the one before it there. */
+interface WrittenEntry {
+  readonly previous: Term | undefined;
+  readonly entry: Entry;
+}
+
 /** Voters of one configuration; the second half is empty outside of a joint one. */
 interface Voters {
   readonly incoming: readonly NodeId[];
@@ -41,10 +47,7 @@ export class Oracle {
   /** One vote a term: whom each node voted for, by term. */
   readonly #votes = new Map<NodeId, Map<Term, NodeId>>();
   /** Log matching: for each (index, term), the term before it and what it holds. */
-  readonly #entries = new Map<
-    LogIndex,
-    Map<Term, { readonly previous: Term | undefined; readonly entry: Entry }>
-  >();
+  readonly #entries = new Map<LogIndex, Map<Term, WrittenEntry>>();
   /** State machine safety: what was applied at each index. */
   readonly #committed = new Map<LogIndex, Committed>();
   readonly #indexOfText = new Map<string, LogIndex>();
@@ -77,7 +80,7 @@ export class Oracle {
   /** One vote a term (paper, 5.2), also across restarts. */
   voted(node: NodeId, term: Term, candidate: NodeId): void {
     let votes = this.#votes.get(node);
-    if (votes === undefined) this.#votes.set(node, (votes = new Map()));
+    if (votes === undefined) this.#votes.set(node, (votes = new Map<Term, NodeId>()));
     const former = votes.get(term);
     if (former !== undefined && former !== candidate) {
       throw new Violation(
@@ -113,7 +116,7 @@ export class Oracle {
   logWritten(node: NodeId, entries: readonly Entry[], disk: LogImage): void {
     for (const entry of entries) {
       let byTerm = this.#entries.get(entry.index);
-      if (byTerm === undefined) this.#entries.set(entry.index, (byTerm = new Map()));
+      if (byTerm === undefined) this.#entries.set(entry.index, (byTerm = new Map<Term, WrittenEntry>()));
       const previous = disk.term((entry.index - 1) as LogIndex);
       const known = byTerm.get(entry.term);
       if (known === undefined) {

@@ -81,10 +81,11 @@ export class SimNetwork {
       this.#faults.count('loss');
       return;
     }
-    this.#deliver(message);
+    this.#deliver(message, this.delayMs());
     if (this.#chance(this.quality.duplication)) {
       this.#faults.count('duplicate');
-      this.#deliver(message);
+      // Snapshots are few, and the late ones do the damage.
+      this.#deliver(message, message.type === 'MsgSnap' ? this.#random.nextInt(1000) : this.delayMs());
     }
   }
 
@@ -99,8 +100,8 @@ export class SimNetwork {
     return 1 + this.#random.nextInt(delayMsMax);
   }
 
-  #deliver(message: Message): void {
-    this.#world.schedule(this.delayMs(), () => {
+  #deliver(message: Message, delayMs: number): void {
+    this.#world.schedule(delayMs, () => {
       const endpoint = this.#endpoints.get(message.to);
       if (endpoint === undefined || !this.passes(message.from, message.to)) return;
       endpoint.clock.run(() => {

@@ -99,13 +99,8 @@ export class World {
 
   leader(): Host | undefined {
     let best: Host | undefined;
-    let bestTerm = 0;
     for (const host of this.hosts.values()) {
-      const status = host.node?.status();
-      if (status?.role === 'leader' && status.term > bestTerm) {
-        best = host;
-        bestTerm = status.term;
-      }
+      if (host.leadsTerm > (best?.leadsTerm ?? 0)) best = host;
     }
     return best;
   }
@@ -239,7 +234,7 @@ export class World {
     const hosts = [...this.hosts.values()];
     if (hosts.some(({ node }) => node?.status().membershipChangePending === true)) return;
     // Some are gone for good; the rest is enough.
-    const candidates = hosts.filter(() => this.random.nextInt(3) === 0).map(({ id }) => id);
+    const candidates = hosts.filter(() => this.random.nextInt(3) > 0).map(({ id }) => id);
     for (const id of this.#oracle.mayLose(candidates)) {
       this.#lost.add(id);
       this.hosts.get(id)?.crash();
