@@ -91,6 +91,36 @@ describe('a full disk', () => {
   });
 });
 
+describe('a disk that is full when the node starts', () => {
+  const usedOf = (fileSystem: FaultyFileSystem): number =>
+    [...fileSystem.disk.contents()].reduce((sum, [, content]) => sum + content.length, 0);
+
+  it('keeps it from nothing but appending', async () => {
+    const { fileSystem, store } = await started();
+    await store.close();
+    const left = new FaultyFileSystem(fileSystem.disk.afterShutdown());
+    left.limitCapacity(usedOf(left));
+    const again = openLog(left);
+    await again.open();
+    expect(contentsOf(again).entries).toHaveLength(3);
+    await again.close();
+  });
+
+  it('costs a torn append its whole entries, of which nothing was promised', async () => {
+    const { fileSystem, store, model } = await started();
+    await model.append(4, 3, 1);
+    await store.close();
+    const left = new FaultyFileSystem(fileSystem.disk.afterShutdown());
+    left.put('/data/raft/wal/4.json', left.content('/data/raft/wal/4.json').slice(0, -10));
+    left.limitCapacity(usedOf(left));
+    const again = openLog(left);
+    await again.open();
+    expect(contentsOf(again).entries).toHaveLength(3);
+    await again.close();
+    expect(left.disk.exists('/data/raft/wal/4.json')).toBe(false);
+  });
+});
+
 describe('rot while the node runs', () => {
   it('is reported when the entry is read, and nothing wrong is returned', async () => {
     const { fileSystem, store } = await started();

@@ -176,6 +176,34 @@ describe('a snapshot', () => {
     expect(await read(store, second)).toHaveLength(1);
   });
 
+  it('is received from another peer after one that hung was given up, and closing gives up too', async () => {
+    const from = openStore();
+    await from.open();
+    const stored = await from.save(
+      meta(5),
+      content([{ key: 's', sealed: true, records: [bytesOf('record')] }]),
+    );
+    const store = openStore();
+    await store.open();
+    const hanging = { read: () => new Promise<Uint8Array>(() => undefined) };
+    const abort = new AbortController();
+    const first = store.receive(stored, hanging, abort.signal);
+    abort.abort(new Error('too slow'));
+    await expect(first).rejects.toMatchObject({ code: 'aborted' });
+    await store.receive(stored, from, new AbortController().signal);
+    await store.install(stored);
+    expect(store.latest()).toEqual(stored);
+
+    const other = openStore();
+    await other.open();
+    const second = other.receive(stored, hanging, new AbortController().signal);
+    const outcome = expect(second).rejects.toMatchObject({ code: 'aborted' });
+    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    await other.close();
+    await outcome;
+  });
+
   it('of another cluster is refused when it is received', async () => {
     const theirs = new DirectorySnapshotStore({
       dataDir: '/data',

@@ -100,14 +100,25 @@ export async function openLog(
 
 /** Creates what is missing, and makes all names durable that a predecessor may have been killed before syncing. */
 async function makeDirectories(fileSystem: FileSystem, layout: Layout): Promise<void> {
+  const { wal, chunks, partial, snapshots, raft } = layout;
   try {
-    for (const path of [layout.wal, layout.chunks, layout.partial]) await fileSystem.makeDirectory(path);
-    const { wal, chunks, partial, snapshots, raft, dataDir } = layout;
-    for (const path of [wal, chunks, partial, snapshots, raft, dataDir, dirname(dataDir)]) {
-      await fileSystem.syncDirectory(path);
-    }
+    for (const path of [wal, chunks, partial]) await fileSystem.makeDirectory(path);
+    for (const path of [wal, chunks, partial, snapshots, raft]) await fileSystem.syncDirectory(path);
   } catch (error) {
-    throw ioError(error, 'creating the directories of the log', layout.raft);
+    throw ioError(error, 'creating the directories of the log', raft);
+  }
+}
+
+/** Makes the names of the directories above the log durable, which may have been created with it. */
+async function syncAncestors(fileSystem: FileSystem, layout: Layout): Promise<void> {
+  for (const path of [layout.dataDir, dirname(layout.dataDir)]) {
+    try {
+      await fileSystem.syncDirectory(path);
+    } catch (error) {
+      // A directory that may not be read was not created by us, so its entry is older than this log.
+      const failure = ioError(error, 'creating the directories of the log', path);
+      if (failure.code !== 'permission') throw failure;
+    }
   }
 }
 
@@ -116,6 +127,7 @@ async function claim(fileSystem: FileSystem, layout: Layout, identity: Identity)
   const found = await readIdentity(fileSystem, layout.raft);
   if (found === undefined) {
     await makeDirectories(fileSystem, layout);
+    await syncAncestors(fileSystem, layout);
     return setUp(fileSystem, layout, identity);
   }
   if (found.clusterId !== identity.clusterId || found.nodeId !== identity.nodeId) {

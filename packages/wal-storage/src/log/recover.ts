@@ -1,7 +1,7 @@
 /** Reading the log's files after a start. The decisions and their labels are in RECOVERY.md. */
 import { join } from 'node:path';
 import type { Entry } from '@pact-journal/raft-core';
-import { WalStorageError, ioError } from '../errors.ts';
+import { WalStorageError, ioError, isWalStorageError } from '../errors.ts';
 import type { StorageWarning, WarningHandler } from '../errors.ts';
 import type { DirectoryItem, FileSystem } from '../fs/file-system.ts';
 import { parseWalFileName, walFileName } from '../layout.ts';
@@ -213,7 +213,7 @@ function checkChain(
   chain.term = line.term;
 }
 
-/** Removes a torn tail, keeping its whole entries, and tells the operator. */
+/** Removes a torn tail, keeping its whole entries, and tells the operator. Returns the checksum of the last line. */
 export async function dropTornTail(
   fileSystem: FileSystem,
   directory: string,
@@ -224,29 +224,37 @@ export async function dropTornTail(
   const { tornTail, index } = recovered;
   if (tornTail === undefined) return recovered.lastChecksum;
   const path = join(directory, walFileName(tornTail.file));
-  const first = tornTail.entries[0];
+  let kept = tornTail.entries;
   let lastChecksum = recovered.lastChecksum;
-  try {
-    if (first === undefined) {
-      await fileSystem.remove(path);
-      await fileSystem.syncDirectory(directory);
-    } else {
-      const encoded = encodeAppend(tornTail.entries, tornTail.previousChecksum, payload);
+  if (kept.length > 0) {
+    const encoded = encodeAppend(kept, tornTail.previousChecksum, payload);
+    try {
       await replaceLogFile(fileSystem, directory, tornTail.file, encoded);
       index.addFile(tornTail.file, encoded.bytes.length);
-      for (const [position, entry] of tornTail.entries.entries())
-        index.addEntry(encoded.offsets[position] ?? 0, entry.term);
+      for (const [position, { term }] of kept.entries()) index.addEntry(encoded.offsets[position] ?? 0, term);
       lastChecksum = encoded.lastChecksum;
+    } catch (error) {
+      // A full disk must not keep a node from starting, and nothing was promised about these entries.
+      if (!isWalStorageError(error, 'diskFull')) throw error;
+      await removeFile(fileSystem, directory, walFileName(tornTail.file) + TEMPORARY_SUFFIX);
+      kept = [];
     }
-  } catch (error) {
-    throw ioError(error, 'removing an append that never finished', path);
   }
-  warn(tornTailWarning(path, tornTail));
+  if (kept.length === 0) await removeFile(fileSystem, directory, walFileName(tornTail.file));
+  warn(tornTailWarning(path, tornTail, kept.length));
   return lastChecksum;
 }
 
-function tornTailWarning(path: string, tornTail: TornTail): StorageWarning {
-  const kept = tornTail.entries.length;
+async function removeFile(fileSystem: FileSystem, directory: string, name: string): Promise<void> {
+  try {
+    await fileSystem.remove(join(directory, name));
+    await fileSystem.syncDirectory(directory);
+  } catch (error) {
+    throw ioError(error, 'removing an append that never finished', join(directory, name));
+  }
+}
+
+function tornTailWarning(path: string, tornTail: TornTail, kept: number): StorageWarning {
   return {
     code: 'tornTailDropped',
     message: `${path} ${tornTail.reason}: the append was cut short and never acknowledged, ${

@@ -36,6 +36,7 @@ const PARALLEL_FETCHES = 4;
 /** A peer gets at most this much per read. */
 const SERVED_SIZE_BYTES_MAX = 4 * 1024 * 1024;
 const KEY_SIZE_BYTES_MAX = 512;
+const RECEIVED_SNAPSHOTS_MAX = 2;
 
 export interface DirectorySnapshotStoreOptions {
   /** Snapshots live in `<dataDir>/raft/snapshots`. */
@@ -53,10 +54,12 @@ export class DirectorySnapshotStore implements SnapshotStore {
   readonly #fileSystem: FileSystem;
   readonly #catalogue: Catalogue;
   #loading: Promise<void> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
   /** Completes when the last of the mutations that must not overlap (save, install) has ended. */
   #queue: Promise<unknown> = Promise.resolve();
-  /** Received and not yet installed, by hash of the manifest. */
+  /** Completes when the last transfer has ended. */
+  #receiving: Promise<unknown> = Promise.resolve();
+  /** Received and not yet installed, by hash of the manifest; the newest two, for the others were superseded. */
   readonly #received = new Map<string, ReadManifest>();
 
   constructor(options: DirectorySnapshotStoreOptions) {
@@ -170,9 +173,12 @@ export class DirectorySnapshotStore implements SnapshotStore {
   }
 
   receive(stored: StoredSnapshot, source: SnapshotSource, signal: AbortSignal): Promise<void> {
-    return this.#run(`receiving the snapshot of entry ${stored.meta.index}`, () =>
-      this.#receive(stored, source, signal),
-    );
+    const doing = `receiving the snapshot of entry ${stored.meta.index}`;
+    // One after the other: two transfers may need the same chunk.
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const result = this.#receiving.then(() => this.#run(doing, () => this.#receive(stored, source, either)));
+    this.#receiving = result.catch(() => undefined);
+    return result;
   }
 
   async #receive(stored: StoredSnapshot, source: SnapshotSource, signal: AbortSignal): Promise<void> {
@@ -204,8 +210,17 @@ export class DirectorySnapshotStore implements SnapshotStore {
       await this.#fileSystem.syncDirectory(this.#layout.partial);
       this.#received.set(sha256, read);
       complete = true;
+      this.#forgetSuperseded();
     } finally {
       if (!complete) for (const chunk of chunks) this.#catalogue.unpin(chunk.sha256);
+    }
+  }
+
+  #forgetSuperseded(): void {
+    for (const [sha256, read] of this.#received) {
+      if (this.#received.size <= RECEIVED_SNAPSHOTS_MAX) return;
+      this.#received.delete(sha256);
+      for (const chunk of recordOf('', read).stored.chunks) this.#catalogue.unpin(chunk.sha256);
     }
   }
 
@@ -327,8 +342,9 @@ export class DirectorySnapshotStore implements SnapshotStore {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#queue.catch(() => undefined);
+    await this.#receiving.catch(() => undefined);
   }
 
   #exclusively<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
@@ -338,7 +354,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
   }
 
   async #run<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
-    if (this.#closed) throw new WalStorageError('closed', `${doing}: the store is closed`);
+    if (this.#closing.signal.aborted) throw new WalStorageError('closed', `${doing}: the store is closed`);
     try {
       return await work();
     } catch (error) {

@@ -10,10 +10,25 @@ import { hashFile } from './chunks.ts';
 const READ_SIZE_BYTES = 512 * 1024;
 
 export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new WalStorageError('aborted', 'receiving a snapshot: the transfer was given up', {
-      cause: signal.reason,
-    });
+  if (signal.aborted) throw abortedError(signal);
+}
+
+/** The outcome of `work`, or `aborted` as soon as the signal says so: a peer that hangs must not hold us. */
+function abortable<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => {
+      work.catch(() => undefined);
+      reject(abortedError(signal));
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+  });
+}
+
+function abortedError(signal: AbortSignal): WalStorageError {
+  return new WalStorageError('aborted', 'receiving a snapshot: the transfer was given up', {
+    cause: signal.reason,
+  });
 }
 
 /**
@@ -45,7 +60,7 @@ export async function fetchPiece(
     while (position < piece.sizeBytes) {
       throwIfAborted(signal);
       const wanted = Math.min(READ_SIZE_BYTES, piece.sizeBytes - position);
-      const bytes = await source.read(piece.sha256, position, wanted);
+      const bytes = await abortable(source.read(piece.sha256, position, wanted), signal);
       if (bytes.length === 0 || bytes.length > wanted) {
         const message = `receiving ${piece.sha256}: the peer sent ${bytes.length} bytes at ${position} of ${piece.sizeBytes}`;
         throw new WalStorageError('checksumMismatch', message, { path: partial });
