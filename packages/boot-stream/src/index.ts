@@ -15,6 +15,8 @@ export { BootStreamError, isBootStreamError } from './errors.ts';
 export type { BootStreamErrorCode, BootStreamErrorOptions } from './errors.ts';
 export { BootFront, FRONT_PEER_KEY } from './front/front.ts';
 export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd } from './front/front.ts';
+export type { UnaryCall, UnaryMethod } from './front/unary.ts';
+export type { CallStatus } from './server/call.ts';
 export {
   CHUNK_SIZE_BYTES_MAX,
   DATA_SIZE_BYTES_MAX,

@@ -135,7 +135,7 @@ async function answerOf(request: ClientHttp2Stream): Promise<Answer> {
   let trailers: IncomingHttpHeaders = {};
   const pieces: Buffer[] = [];
   request.on('response', (received) => (headers = received));
-  request.on('trailers', (received) => (trailers = received));
+  request.on('trailers', (received: IncomingHttpHeaders) => (trailers = received));
   request.on('data', (piece: Buffer) => pieces.push(piece));
   request.on('error', () => undefined);
   await once(request, 'close');

@@ -100,7 +100,7 @@ export class WorkerCompressor implements OverlayCompressor {
   #start(): Worker {
     const worker = new Worker(this.#workerUrl, { name: 'overlay-compressor' });
     worker.on('message', (reply: CompressionReply) => this.#settle(reply));
-    worker.on('error', (error) => this.#lost(worker, error));
+    worker.on('error', (error: Error) => this.#lost(worker, error));
     worker.on('exit', (code) => this.#lost(worker, new Error(`it exited with code ${code}`)));
     return worker;
   }

@@ -181,7 +181,7 @@ export class OverlayRebuilder {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#pump();
-    }, Math.ceil(delayMs)).unref();
+    }, Math.ceil(delayMs));
   }
 
   #isIdle(): boolean {

@@ -40,7 +40,7 @@ const builds = (): number => events.filter(({ type }) => type === 'built').lengt
 describe('OverlayManager', () => {
   it('builds what a boot needs once for all who wait, and has it stored', async () => {
     journal.set('ml', 'vm.swappiness', '1');
-    const served = await Promise.all(Array.from({ length: 1_000 }, () => manager.current('ml')));
+    const served = await Promise.all(Array.from({ length: 1_000 }, async () => manager.current('ml')));
     expect(new Set(served).size).toBe(1);
     expect(builds()).toBe(1);
     await expect.poll(() => journal.view.overlay('ml')?.version).toBe(0);

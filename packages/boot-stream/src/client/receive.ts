@@ -119,11 +119,12 @@ export function receiveBoot(
 ): Promise<ReceivedBoot> {
   return new Promise((resolve, reject) => {
     const receiver = new BootReceiver(dataSizeBytesMax);
+    const fail = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)));
     call.on('data', (chunk: stream.ConfigChunk) => {
       try {
         receiver.take(chunk);
       } catch (error) {
-        reject(error as Error);
+        fail(error);
         call.cancel();
       }
     });
@@ -132,7 +133,7 @@ export function receiveBoot(
       try {
         resolve(receiver.finish());
       } catch (error) {
-        reject(error as Error);
+        fail(error);
       }
     });
   });

@@ -136,7 +136,7 @@ function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream): 
     stream.respond(headers, endStream ? { endStream } : { waitForTrailers: true });
     if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(trailers));
   });
-  upstream.on('trailers', (received) => {
+  upstream.on('trailers', (received: IncomingHttpHeaders) => {
     trailers = received;
   });
   upstream.on('data', (piece: Buffer) => {

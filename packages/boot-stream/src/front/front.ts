@@ -20,6 +20,8 @@ import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
 import { keepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { readRequest } from './request.ts';
+import { isPlain, serveUnary } from './unary.ts';
+import type { UnaryMethod } from './unary.ts';
 
 /** Metadata that forwarded calls carry: the client's address, as `host:port`. */
 export const FRONT_PEER_KEY = `${FRONT_KEY_PREFIX}peer`;
@@ -47,6 +49,8 @@ export interface FrontCallEnd {
 export interface BootFrontOptions {
   /** Boots and subscriptions. */
   readonly bootServer: BootServer;
+  /** Unary methods that are answered here too, by their path, for example `/pact.journal.ConfigService/GetEntry`. */
+  readonly unaryMethods?: ReadonlyMap<string, UnaryMethod>;
   /** Everything else. Not bound to a port of its own. */
   readonly grpcServer: GrpcServer;
   /** Serve TLS (h2 by ALPN) instead of plain HTTP/2 with prior knowledge. */
@@ -108,11 +112,10 @@ export class BootFront {
         maxHeaderListSize: 16 * 1024,
       },
     };
-    this.#server = (
+    this.#server =
       options.tls === undefined
         ? createServer(serverOptions)
-        : createSecureServer({ ...serverOptions, ...options.tls, allowHTTP1: false })
-    ) as Http2Server;
+        : createSecureServer({ ...serverOptions, ...options.tls, allowHTTP1: false });
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
@@ -157,7 +160,7 @@ export class BootFront {
   }
 
   #onSession(session: ServerHttp2Session): void {
-    const socket = session.socket as Socket;
+    const socket = session.socket;
     const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
     this.#sessions.set(session, { ...this.#options.peerMetadata?.(socket), [FRONT_PEER_KEY]: peer });
     const { keepAliveIntervalMs = 30_000, keepAliveTimeoutMs = 20_000 } = this.#options;
@@ -175,6 +178,10 @@ export class BootFront {
     if (path === BOOT_PATH) this.#serve('StreamBootConfig', stream, headers);
     else if (path === SUBSCRIBE_PATH) this.#serve('SubscribeConfigUpdates', stream, headers);
     else {
+      const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
+      if (method !== undefined && isPlain(headers) && httpRefusal(headers) === undefined) {
+        return serveUnary(stream, headers, method, this.#deadlines);
+      }
       const session = stream.session as ServerHttp2Session | undefined;
       const peer = session === undefined ? undefined : this.#sessions.get(session);
       this.#forwarder.forward(stream, headers, peer ?? {});
@@ -253,7 +260,7 @@ export class BootFront {
     const { authorize } = this.#options;
     const session = stream.session as ServerHttp2Session | undefined;
     if (authorize === undefined || session === undefined) return;
-    return authorize({ method, nodeId, vclusterId, headers, socket: session.socket as Socket });
+    return authorize({ method, nodeId, vclusterId, headers, socket: session.socket });
   }
 }
 

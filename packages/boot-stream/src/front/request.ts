@@ -11,30 +11,34 @@ export function readRequest(
   stream: ServerHttp2Stream,
   onMessage: (message: Buffer) => void,
   onError: (error: unknown) => void,
+  sizeBytesMax: number = REQUEST_SIZE_BYTES_MAX,
 ): void {
-  let received: Buffer | undefined;
+  let pieces: Buffer[] = [];
+  let sizeBytes = 0;
   let failed = false;
   const fail = (error: unknown): void => {
     failed = true;
-    received = undefined;
+    pieces = [];
     onError(error);
   };
   stream.on('data', (piece: Buffer) => {
     if (failed) return;
-    received = received === undefined ? piece : Buffer.concat([received, piece]);
-    if (received.length > FRAME_PREFIX_BYTES + REQUEST_SIZE_BYTES_MAX) fail(tooLarge());
+    pieces.push(piece);
+    sizeBytes += piece.length;
+    if (sizeBytes > FRAME_PREFIX_BYTES + sizeBytesMax) fail(tooLarge(sizeBytesMax));
   });
   stream.once('end', () => {
     if (failed) return;
     try {
-      onMessage(onlyMessage(received ?? Buffer.alloc(0)));
+      const [first = Buffer.alloc(0)] = pieces;
+      onMessage(onlyMessage(pieces.length > 1 ? Buffer.concat(pieces, sizeBytes) : first, sizeBytesMax));
     } catch (error) {
       fail(error);
     }
   });
 }
 
-function onlyMessage(received: Buffer): Buffer {
+function onlyMessage(received: Buffer, sizeBytesMax: number): Buffer {
   if (received.length === 0) {
     throw new BootStreamError('unsupported', 'the call has no request message: send exactly one');
   }
@@ -44,7 +48,7 @@ function onlyMessage(received: Buffer): Buffer {
     throw new BootStreamError('unsupported', 'the request is compressed: this method takes identity only');
   }
   const end = FRAME_PREFIX_BYTES + received.readUInt32BE(1);
-  if (end > FRAME_PREFIX_BYTES + REQUEST_SIZE_BYTES_MAX) throw tooLarge();
+  if (end > FRAME_PREFIX_BYTES + sizeBytesMax) throw tooLarge(sizeBytesMax);
   if (received.length < end) throw new BootStreamError('internal', 'the request message is cut off');
   if (received.length > end) {
     throw new BootStreamError('unsupported', 'the call has more than one request message: send exactly one');
@@ -52,6 +56,6 @@ function onlyMessage(received: Buffer): Buffer {
   return received.subarray(FRAME_PREFIX_BYTES, end);
 }
 
-function tooLarge(): BootStreamError {
-  return new BootStreamError('tooLarge', `the request message has more than ${REQUEST_SIZE_BYTES_MAX} bytes`);
+function tooLarge(sizeBytesMax: number): BootStreamError {
+  return new BootStreamError('tooLarge', `the request message has more than ${sizeBytesMax} bytes`);
 }

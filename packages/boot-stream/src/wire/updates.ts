@@ -1,4 +1,4 @@
-import type { ConfigEntry, JournalView, Scope, VClusterPolicy } from '@pact-journal/journal-state';
+import type { ConfigEntry, JournalView, Scope } from '@pact-journal/journal-state';
 import {
   bytesFieldSize,
   FieldWriter,
@@ -28,8 +28,7 @@ const FIELD = {
 const TIMESTAMP = { seconds: 1, nanos: 2 } as const;
 
 /**
- * - `policy_change`: a PolicyUpdate of a virtual cluster; carries the policy in force when it is sent, so that whoever
- *   follows always ends with the current one.
+ * - `policy_change`: a PolicyUpdate of a virtual cluster; carries the policy that was set.
  * - `blacklist_change`: an entry that declares {@link BLACKLIST_KEY} and nothing else; carries the patterns.
  * - `node_change`: any other entry of a node's scope; carries the entry.
  * - `vcluster_change`: any other entry of a virtual cluster's or the global scope; carries the entry.
@@ -44,12 +43,10 @@ export function vclusterOf(scope: Scope): string | undefined {
   return typeof scope === 'object' && 'VCluster' in scope ? scope.VCluster : undefined;
 }
 
-function payloadOf(entry: ConfigEntry, kind: UpdateKind, view: JournalView): string {
-  if (kind === 'policy_change') {
-    const policy: VClusterPolicy = view.policy(vclusterOf(entry.scope) ?? '');
-    return JSON.stringify(policy);
-  }
-  return JSON.stringify(kind === 'blacklist_change' ? blacklistOf(entry) : entry);
+function payloadOf(entry: ConfigEntry, kind: UpdateKind, view: JournalView): unknown {
+  // An entry that was appended as it is, without SetPolicy, carries none: then the one in force.
+  if (kind === 'policy_change') return entry.policy ?? view.policy(vclusterOf(entry.scope) ?? '');
+  return kind === 'blacklist_change' ? blacklistOf(entry) : entry;
 }
 
 function blacklistOf(entry: ConfigEntry): readonly string[] | undefined {
@@ -67,7 +64,7 @@ function blacklistOf(entry: ConfigEntry): readonly string[] | undefined {
 /** A ConfigUpdate with its gRPC prefix, in one piece. */
 export function updateFrame(entry: ConfigEntry, view: JournalView): Buffer {
   const kind = updateKind(entry);
-  const payload = Buffer.from(payloadOf(entry, kind, view));
+  const payload = Buffer.from(JSON.stringify(payloadOf(entry, kind, view)));
   const ms = Date.parse(entry.timestamp);
   const seconds = Math.floor(ms / 1_000);
   const nanos = (ms - seconds * 1_000) * 1_000_000;
