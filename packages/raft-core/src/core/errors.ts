@@ -34,6 +34,7 @@ export type ConfChangeRejectReason =
   | 'removesAllVoters'
   | 'inconsistent';
 
+/** Details of an error, where it has any. */
 export type RaftCoreErrorReason = ProposalDropReason | ConfChangeRejectReason;
 
 /**

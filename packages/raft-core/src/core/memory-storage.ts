@@ -60,6 +60,7 @@ export class MemoryStorage implements Storage {
     return this.#snapshot;
   }
 
+  /** Replaces term, vote and commit index. */
   setHardState(state: HardState): void {
     this.#hardState = state;
   }

@@ -47,6 +47,7 @@ export interface ConfState {
   readonly autoLeave: boolean;
 }
 
+/** What a snapshot is of. */
 export interface SnapshotMetadata {
   /** Index and term of the last entry that the snapshot contains. */
   readonly index: LogIndex;
@@ -60,6 +61,7 @@ export interface Snapshot {
   readonly data: Uint8Array;
 }
 
+/** What a message is; names and meanings as in etcd's Raft library. `MsgStorage...` never leave a node. */
 export type MessageType =
   | 'MsgHup'
   | 'MsgBeat'
@@ -123,6 +125,7 @@ export interface SoftState {
   readonly role: Role;
 }
 
+/** What a node is in its current term. A learner is a `follower`. */
 export type Role = 'follower' | 'candidate' | 'leader' | 'preCandidate';
 
 /** A read may be served once the state machine has applied `index`. */
@@ -132,8 +135,10 @@ export interface ReadState {
   readonly requestContext: Uint8Array;
 }
 
+/** What happens to one member. `addNode` makes a voter (also of a learner), `addLearnerNode` a learner (also of a voter). */
 export type ConfChangeType = 'addNode' | 'removeNode' | 'updateNode' | 'addLearnerNode';
 
+/** One step of a membership change. `nodeId` 0 makes it void. */
 export interface ConfChangeSingle {
   readonly type: ConfChangeType;
   readonly nodeId: NodeId;
@@ -171,4 +176,5 @@ export interface Storage {
   snapshot(): Snapshot;
 }
 
+/** Why a {@link Storage} does not give what it was asked for; explained at `StorageError`. */
 export type StorageErrorCode = 'compacted' | 'unavailable' | 'snapshotTemporarilyUnavailable';

@@ -112,16 +112,19 @@ export function describeReady(ready: Ready, format: DataFormatter = quoteBytes):
   return text === '' ? '<empty Ready>' : `Ready MustSync=${ready.mustSync}:\n${text}`;
 }
 
+/** Term, vote if there is one, and commit index. */
 export function describeHardState(state: HardState): string {
   const vote = state.vote === NO_NODE ? '' : ` Vote:${state.vote}`;
   return `Term:${state.term}${vote} Commit:${state.commit}`;
 }
 
+/** Position and membership of a snapshot. */
 export function describeSnapshot(snapshot: Snapshot): string {
   const { index, term, confState } = snapshot.metadata;
   return `Index:${index} Term:${term} ConfState:${describeConfState(confState)}`;
 }
 
+/** A persisted membership. */
 export function describeConfState(state: ConfState): string {
   return (
     `Voters:${list(state.voters)} VotersOutgoing:${list(state.votersOutgoing)}` +

@@ -62,6 +62,7 @@ export class Inflights {
     return this.#bytes;
   }
 
+  /** Forgets everything in flight. */
   reset(): void {
     this.#start = 0;
     this.#count = 0;

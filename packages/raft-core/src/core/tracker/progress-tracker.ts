@@ -30,10 +30,12 @@ export class ProgressTracker implements AckedIndexer {
     this.maxInflightBytes = maxInflightBytes;
   }
 
+  /** The active membership. */
   get config(): TrackerConfig {
     return this.#config;
   }
 
+  /** Progress of all members. */
   get progress(): ProgressMap {
     return this.#progress;
   }
@@ -50,14 +52,17 @@ export class ProgressTracker implements AckedIndexer {
     this.#ids = sortedIds(progress.keys());
   }
 
+  /** Progress of one member, `undefined` for a stranger. */
   get(id: NodeId): Progress | undefined {
     return this.#progress.get(id);
   }
 
+  /** A window with this tracker's limits. */
   newInflights(): Inflights {
     return new Inflights(this.maxInflightMessages, this.maxInflightBytes);
   }
 
+  /** What the commit arithmetic counts: the index up to which a member's log is known to match. */
   ackedIndex(id: NodeId): LogIndex | undefined {
     return this.#progress.get(id)?.match;
   }
@@ -87,6 +92,7 @@ export class ProgressTracker implements AckedIndexer {
     return jointVoteResult(this.#config.voters, active) === 'won';
   }
 
+  /** A new election begins. */
   resetVotes(): void {
     this.#votes = new Map();
   }
@@ -96,6 +102,7 @@ export class ProgressTracker implements AckedIndexer {
     if (!this.#votes.has(id)) this.#votes.set(id, granted);
   }
 
+  /** Counts the votes of present members, and what they make under the present membership. */
   tallyVotes(): Tally {
     let granted = 0;
     let rejected = 0;

@@ -78,11 +78,13 @@ export class Progress {
     this.#regressSentCommit();
   }
 
+  /** The logs agree up to `match`: entries may be sent ahead from there. */
   becomeReplicate(): void {
     this.#enter('replicate');
     this.next = shiftIndex(this.match, 1);
   }
 
+  /** A snapshot at `index` was sent; what comes after it waits. */
   becomeSnapshot(index: LogIndex): void {
     this.#enter('snapshot');
     this.pendingSnapshot = index;
@@ -114,6 +116,7 @@ export class Progress {
     return commit > this.#sentCommit && this.#sentCommit < this.next - 1;
   }
 
+  /** Notes the commit index that a message carried. */
   sentCommit(commit: LogIndex): void {
     this.#sentCommit = commit;
   }
@@ -146,10 +149,12 @@ export class Progress {
     return true;
   }
 
+  /** True while no append may be sent. */
   paused(): boolean {
     return this.state === 'snapshot' || this.flowPaused;
   }
 
+  /** A copy of everything, for status and events. */
   status(): ProgressStatus {
     return {
       state: this.state,
