@@ -43,7 +43,8 @@ const pure = [
   },
   {
     name: 'journal-state-is-pure',
-    comment: 'The state machine imports no Node module and no native code: it must run anywhere, the same everywhere.',
+    comment:
+      'The state machine imports no Node module and no native code: it must run anywhere, the same everywhere.',
     severity: 'error',
     from: { path: '^packages/journal-state/src/' },
     to: { dependencyTypes: ['core'] },

@@ -1,4 +1,6 @@
 import { defineConfig } from 'tsup';
 import { libraryOptions } from '../../tsup.base.ts';
 
-export default defineConfig(libraryOptions({ index: 'src/index.ts', core: 'src/core/index.ts', testing: 'src/testing/index.ts' }));
+export default defineConfig(
+  libraryOptions({ index: 'src/index.ts', core: 'src/core/index.ts', testing: 'src/testing/index.ts' }),
+);

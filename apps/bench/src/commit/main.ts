@@ -124,7 +124,7 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     return report(samples, syncs);
   } finally {
     etcdClient.close();
-    await journalClient.close();
+    journalClient.close();
     await Promise.all([etcd.stop(), journal.stop()]);
   }
 }
@@ -132,10 +132,11 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
 /** Syncs per commit with one caller, all three nodes together: at least two where a majority is durable. */
 async function proveSyncs(contenders: readonly Contender[]): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  for (const { name, pids, commit } of contenders) {
+  for (const contender of contenders) {
+    const { name, pids } = contender;
     const commits = 200;
     const syncs = await countSyncs(pids, async () => {
-      for (let n = 0; n < commits; n += 1) await commit(n);
+      for (let n = 0; n < commits; n += 1) await contender.commit(n);
     });
     if (syncs === undefined) {
       print(`${name}: strace cannot attach here; syncs were not counted`);
