@@ -69,6 +69,11 @@ export class Output {
     this.#stdout.write(`${JSON.stringify(value)}\n`);
   }
 
+  /** Text on stderr, as it is. */
+  remark(text: string): void {
+    this.#stderr.write(text);
+  }
+
   /** A remark for the operator on stderr. */
   note(text: string): void {
     this.#stderr.write(`${this.errorColors.dim(printable(text))}\n`);

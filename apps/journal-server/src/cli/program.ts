@@ -1,5 +1,5 @@
 /** Assembles the commander program and runs it. */
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import {
   Context,
   DEFAULT_ENDPOINT,
@@ -22,13 +22,10 @@ export async function run(args: readonly string[], streams: CliStreams, env: Env
   const context = new Context(streams, env);
   try {
     const program = await createProgram(context, wantedCommand(args));
-    if (args.length === 0) {
-      streams.stderr.write(program.helpInformation());
-      return EXIT_CODES.usage;
-    }
     await program.parseAsync([...args], { from: 'user' });
     return EXIT_CODES.done;
   } catch (error) {
+    if (isMissingCommand(error)) return EXIT_CODES.usage;
     const failure = describeFailure(error);
     if (failure.exitCode === EXIT_CODES.done) return EXIT_CODES.done;
     context.out.failure(failure.message);
@@ -61,8 +58,11 @@ export async function createProgram(context: Context, wanted: string | undefined
       writeOut: (text) => {
         context.out.raw(text);
       },
+      writeErr: (text) => {
+        context.out.remark(text);
+      },
       // The thrown error carries the message; `run` prints it once.
-      writeErr: () => undefined,
+      outputError: () => undefined,
     })
     .exitOverride()
     .addHelpCommand(
@@ -78,7 +78,7 @@ export async function createProgram(context: Context, wanted: string | undefined
   for (const entry of COMMANDS) {
     if (wanted === 'all' || entry.name === wanted) (await entry.load()).register(program, context);
     else program.command(entry.name).summary(entry.summary);
-    program.commands.at(-1)?.summary(entry.summary).helpGroup(entry.group);
+    program.commands.at(-1)?.summary(entry.summary).helpGroup(entry.group).helpCommand(false);
   }
   return program;
 }
@@ -87,6 +87,11 @@ const EXIT_CODE_HELP = `
 Exit status: 0 done; 1 the operation failed; 2 usage or configuration; 3 not reachable or no leader (try again);
              4 refused (authentication, permission, validation, unknown name); 5 damage found.
 `;
+
+/** A command was left out: commander has printed the help on stderr. */
+function isMissingCommand(error: unknown): boolean {
+  return error instanceof CommanderError && error.code === 'commander.help' && error.exitCode !== 0;
+}
 
 function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value];

@@ -50,6 +50,17 @@ describe('help', () => {
     expect(result.stdout).toContain('--endpoint');
   });
 
+  test.each([
+    [['node'], 'node'],
+    [['--json'], ''],
+    [['--json', 'overlay'], 'overlay'],
+  ])('%j leaves out the command: its help on stderr, and a usage error', async (args, name) => {
+    const result = await runHere(args);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(result.stderr).toContain(`Usage: pact-journal ${name}`);
+    expect(result.stderr).not.toContain('pact-journal: ');
+  });
+
   test('no command at all prints the help on stderr and is a usage error', async () => {
     const result = await runCli([]);
     expect(result).toMatchObject({ code: 2, stdout: '' });
