@@ -31,6 +31,12 @@ export class ReadRounds implements AckedIndexer {
   /** For unconfirmed rounds, the first of each tick: when it began. */
   #begun: { readonly round: LogIndex; readonly tick: number }[] = [];
   #confirmedTick: number | undefined;
+  readonly #timed: boolean;
+
+  /** @param timed whether anybody will ask when rounds began: for a lease only */
+  constructor(timed: boolean) {
+    this.#timed = timed;
+  }
 
   ackedIndex(id: NodeId): LogIndex | undefined {
     return this.#acks.get(id);
@@ -40,6 +46,7 @@ export class ReadRounds implements AckedIndexer {
   begin(self: NodeId, tick: number): void {
     this.#round = toLogIndex(this.#round + 1);
     this.#acks.set(self, this.#round);
+    if (!this.#timed) return;
     const last = this.#begun.at(-1);
     if (last === undefined || last.tick !== tick) this.#begun.push({ round: this.#round, tick });
   }

@@ -4,7 +4,6 @@ import { NO_BYTES } from '../message.ts';
 import type { NodeId, Term } from '../types.ts';
 import { NO_NODE } from '../types.ts';
 import type { Raft } from './raft.ts';
-import { ReadRounds } from './read-rounds.ts';
 import { appendEntries } from './replication.ts';
 
 /** Becomes a follower of `leader` (or of nobody yet) in `term`. */
@@ -67,7 +66,7 @@ function reset(raft: Raft, term: Term): void {
   raft.tracker.resetProgress(raft.id, last, shiftIndex(last, 1));
   raft.pendingConfIndex = NO_INDEX;
   raft.uncommittedBytes = 0;
-  raft.rounds = new ReadRounds();
+  raft.rounds = raft.newRounds();
   raft.earlyReads = [];
 }
 
