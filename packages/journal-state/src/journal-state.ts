@@ -55,6 +55,15 @@ export interface JournalStateOptions {
   readonly sha256?: Sha256;
 }
 
+let adopt: (journal: JournalState, tables: Tables) => void;
+
+/** The journal that these tables are. Not public: tables can be filled in ways in which no command fills them. */
+export function journalFrom(tables: Tables): JournalState {
+  const journal = new JournalState();
+  adopt(journal, tables);
+  return journal;
+}
+
 /**
  * The journal: entries and operations in order, and what follows from them. Deterministic: replicas that apply the same
  * commands in the same order have the same state, the same answers and the same digest, however the commands were
@@ -63,15 +72,24 @@ export interface JournalStateOptions {
  * Everything is in memory; making commands and snapshots durable is the caller's part.
  */
 export class JournalState implements JournalView {
-  readonly #tables: Tables;
-  readonly #configs: EffectiveConfigs;
-  readonly #deltas: NodeDeltas;
+  #tables: Tables;
+  #configs: EffectiveConfigs;
+  #deltas: NodeDeltas;
   #digest: string | undefined;
 
-  constructor(options: JournalStateOptions = {}, tables: Tables = new Tables(options.sha256)) {
-    this.#tables = tables;
-    this.#configs = new EffectiveConfigs(tables.entries, tables.scopes, tables.nodes);
+  /** An empty journal. One with content comes out of a `RestoreBuilder`. */
+  constructor(options: JournalStateOptions = {}) {
+    this.#tables = new Tables(options.sha256);
+    this.#configs = new EffectiveConfigs(this.#tables);
     this.#deltas = new NodeDeltas(this.#configs);
+  }
+
+  static {
+    adopt = (journal, tables) => {
+      journal.#tables = tables;
+      journal.#configs = new EffectiveConfigs(tables);
+      journal.#deltas = new NodeDeltas(journal.#configs);
+    };
   }
 
   // -- writing --------------------------------------------------------------------------------------------------

@@ -67,6 +67,13 @@ describe('a node', () => {
     expect(fixture.journal.nodeState('n1')).toBe('ObserveOnly');
   });
 
+  it('has its place in the list in the digest: replicas list nodes in the same order', () => {
+    const [one, other] = [new JournalFixture(), new JournalFixture()];
+    for (const id of ['n1', 'n2']) one.setState(id, 'ObserveOnly');
+    for (const id of ['n2', 'n1']) other.setState(id, 'ObserveOnly');
+    expect(one.journal.digest()).not.toBe(other.journal.digest());
+  });
+
   it('belongs to one vCluster at a time', () => {
     const fixture = new JournalFixture();
     fixture.assign('n1', 'ml');

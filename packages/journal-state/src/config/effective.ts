@@ -34,10 +34,10 @@ export class EffectiveConfigs {
   /** Least recently used first. */
   readonly #cache = new Map<string, CachedConfig>();
 
-  constructor(entries: EntryLog, scopes: ScopeTable, nodes: NodeTable) {
-    this.#entries = entries;
-    this.#scopes = scopes;
-    this.#nodes = nodes;
+  constructor(of: { readonly entries: EntryLog; readonly scopes: ScopeTable; readonly nodes: NodeTable }) {
+    this.#entries = of.entries;
+    this.#scopes = of.scopes;
+    this.#nodes = of.nodes;
   }
 
   /** The layers that make up a scope's configuration now, widest first. */

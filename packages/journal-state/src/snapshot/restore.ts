@@ -1,8 +1,8 @@
 import { decodeBase64 } from '../base64.ts';
 import { decodeUtf8, formatHash } from '../canonical.ts';
 import { JournalStateError, isJournalStateError } from '../errors.ts';
-import { JournalState } from '../journal-state.ts';
-import type { JournalStateOptions } from '../journal-state.ts';
+import { journalFrom } from '../journal-state.ts';
+import type { JournalState, JournalStateOptions } from '../journal-state.ts';
 import { parseOverlay } from '../parse/command.ts';
 import { isRecord } from '../parse/fields.ts';
 import type { JsonRecord } from '../parse/fields.ts';
@@ -34,7 +34,6 @@ const ORDER: readonly Table[] = ['summary', 'nodes', 'requests', 'entries', 'ope
  * is of no further use.
  */
 export class RestoreBuilder {
-  readonly #options: JournalStateOptions;
   readonly #tables: Tables;
   #summary: SnapshotSummary | undefined;
   #requests: RequestRecord[] = [];
@@ -42,7 +41,6 @@ export class RestoreBuilder {
   #table: Table | undefined;
 
   constructor(options: JournalStateOptions = {}) {
-    this.#options = options;
     this.#tables = new Tables(options.sha256);
   }
 
@@ -109,7 +107,7 @@ export class RestoreBuilder {
         );
       }
     }
-    return new JournalState(this.#options, this.#tables);
+    return journalFrom(this.#tables);
   }
 
   #decode(bytes: Uint8Array): string {

@@ -84,7 +84,7 @@ export class NodeTable {
     for (const { vcluster_id } of record.assignments) if (vcluster_id !== null) this.#membersSet(vcluster_id);
     const vcluster = assignedTo(record);
     if (vcluster !== null) this.#membersSet(vcluster).add(number);
-    const base = recordDigest(record.node_id);
+    const base = nodeDigest(number, record.node_id);
     this.digest.add(stateDigest(base, record.state));
     record.assignments.forEach((assignment, position) => {
       this.digest.add(assignmentDigest(base, position, assignment));
@@ -96,7 +96,7 @@ export class NodeTable {
   setState(number: number, state: ConfigState): boolean {
     const node = this.#records.at(number);
     if (node.state === state) return false;
-    const base = recordDigest(node.node_id);
+    const base = nodeDigest(number, node.node_id);
     this.digest.remove(stateDigest(base, node.state));
     this.digest.add(stateDigest(base, state));
     this.#records.set(number, { node_id: node.node_id, state, assignments: node.assignments });
@@ -110,7 +110,7 @@ export class NodeTable {
     const before = assignedTo(node);
     if (before === vclusterId) return false;
     const assignment = { at, vcluster_id: vclusterId };
-    const base = recordDigest(nodeId);
+    const base = nodeDigest(number, nodeId);
     this.digest.add(assignmentDigest(base, node.assignments.length, assignment));
     this.#records.set(number, { ...node, assignments: [...node.assignments, assignment] });
     if (before !== null) this.#membersSet(before).delete(number);
@@ -128,6 +128,10 @@ export class NodeTable {
     return members;
   }
 }
+
+/** What a node's digests begin with: also its place, because that is the order in which nodes are listed. */
+const nodeDigest = (number: number, nodeId: ComputeNodeId): RecordDigest =>
+  extendDigest(recordDigest(nodeId), number, 0);
 
 /** A node's digest is the sum of that of its state and those of its assignments, so that each changes by itself. */
 const stateDigest = (base: RecordDigest, state: ConfigState): RecordDigest => recordDigest(state, base);
