@@ -10,7 +10,10 @@
  * - `malformed`: what was to be sent, or came back, makes no sense; the message names the field.
  * - `aborted`: the caller's signal was aborted.
  * - `invalidOption`: the client was made with options that make no sense.
- * - `closed`: the client was closed.
+ * - `closed`: the client, or the spool, was closed.
+ * - `spoolFull`: the spool holds as much as it may, or its disk is full; nothing was kept. Try again later.
+ * - `spoolFailed`: the spool's disk failed; it takes nothing more until it is opened anew.
+ * - `spoolLocked`: another process uses the spool's directory.
  */
 export type JournalClientErrorCode =
   | 'unreachable'
@@ -22,7 +25,10 @@ export type JournalClientErrorCode =
   | 'malformed'
   | 'aborted'
   | 'invalidOption'
-  | 'closed';
+  | 'closed'
+  | 'spoolFull'
+  | 'spoolFailed'
+  | 'spoolLocked';
 
 export interface JournalClientErrorDetails {
   readonly cause?: unknown;
@@ -53,6 +59,7 @@ export class JournalClientError extends Error {
       case 'noLeader':
       case 'overloaded':
       case 'deadlineExceeded':
+      case 'spoolFull':
         return true;
       default:
         return false;

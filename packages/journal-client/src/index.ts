@@ -5,3 +5,5 @@ export type { JournalClientErrorCode, JournalClientErrorDetails } from './errors
 export type { CallOptions, JournalClientOptions, WriteOptions } from './options.ts';
 export type * from './types.ts';
 export type { BlamedItem, NodeDetail, OverlayInfo } from '@pact-journal/journal-proto';
+export { openSpool } from './spool/spool.ts';
+export type { Spool, SpoolEvent, SpoolOptions, SpoolStatus } from './spool/spool.ts';

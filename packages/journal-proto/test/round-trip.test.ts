@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { isJournalStateError, parseStateDelta } from '@pact-journal/journal-state';
 import { describe, expect, it } from 'vitest';
 import {
   config,
@@ -143,6 +144,25 @@ describe('what goes over the wire comes back the same', () => {
         const { message, ...rest } = entry;
         const back = newEntryFromFieldedWire(overTheWire(config.ConfigEntry, newEntryToFieldedWire(entry)));
         expect(back).toStrictEqual({ ...rest, policy_ref: rest.policy_ref ?? (message || null) });
+      }),
+    );
+  });
+});
+
+describe('whatever the state machine accepts as a delta', () => {
+  it('is the same after a way over the wire', () => {
+    fc.assert(
+      fc.property(stateDelta, (json) => {
+        let normal;
+        try {
+          normal = parseStateDelta(json);
+        } catch (error) {
+          fc.pre(!isJournalStateError(error));
+          throw error;
+        }
+        const back = stateDeltaFromWire(overTheWire(config.StateDelta, stateDeltaToWire(normal)));
+        expect(back).toStrictEqual(normal);
+        expect(parseStateDelta(back)).toStrictEqual(normal);
       }),
     );
   });
