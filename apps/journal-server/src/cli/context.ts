@@ -1,4 +1,5 @@
 /** What every command gets: where to print, the environment, and the global options once they are parsed. */
+import type { Command } from 'commander';
 import { CliError } from './errors.ts';
 import { Output, type TextStream } from './output.ts';
 
@@ -23,6 +24,8 @@ export interface CliContext {
   readonly stdin: NodeJS.ReadableStream;
   /** Only meaningful inside an action: before, these are the defaults. */
   readonly globals: GlobalOptions;
+  /** The program with all of its commands loaded, not only the one that runs. */
+  wholeProgram(): Promise<Command>;
 }
 
 export interface CliStreams {
@@ -42,9 +45,11 @@ export class Context implements CliContext {
   readonly out: Output;
   readonly env: Environment;
   readonly stdin: NodeJS.ReadableStream;
+  readonly wholeProgram: () => Promise<Command>;
   #globals: GlobalOptions = { endpoints: [DEFAULT_ENDPOINT], token: undefined, json: false };
 
-  constructor(streams: CliStreams, env: Environment) {
+  constructor(streams: CliStreams, env: Environment, wholeProgram: () => Promise<Command>) {
+    this.wholeProgram = wholeProgram;
     this.out = new Output(streams.stdout, streams.stderr, env);
     this.stdin = streams.stdin;
     this.env = env;

@@ -19,7 +19,7 @@ const VALUE_OPTIONS: ReadonlySet<string> = new Set(['--endpoint', '--token']);
  * is one line on stderr.
  */
 export async function run(args: readonly string[], streams: CliStreams, env: Environment): Promise<number> {
-  const context = new Context(streams, env);
+  const context: Context = new Context(streams, env, () => createProgram(context, 'all'));
   try {
     const program = await createProgram(context, wantedCommand(args));
     await program.parseAsync([...args], { from: 'user' });

@@ -1,6 +1,6 @@
 /** `pact-journal completion`: completion scripts for shells. */
 import { Argument, type Command } from 'commander';
-import { Context, type CliContext } from '../context.ts';
+import type { CliContext } from '../context.ts';
 import type { Shell } from '../completion.ts';
 
 export function register(program: Command, context: CliContext): void {
@@ -10,9 +10,6 @@ export function register(program: Command, context: CliContext): void {
     .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
     .action(async (shell: Shell) => {
       const { completionScript } = await import('../completion.ts');
-      const { createProgram } = await import('../program.ts');
-      // A program of its own: in the running one, all other commands are only names.
-      const whole = await createProgram(new Context(process, context.env), 'all');
-      context.out.raw(completionScript(whole, shell));
+      context.out.raw(completionScript(await context.wholeProgram(), shell));
     });
 }
