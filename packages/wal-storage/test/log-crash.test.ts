@@ -79,13 +79,20 @@ class ForgetfulDirectories extends FaultyFileSystem {
   override async syncDirectory(): Promise<void> {}
 }
 
-/** A disk that acknowledges the rename's target before its contents: what skipping the file's sync comes to. */
-class UnsyncedMetadata extends FaultyFileSystem {
+/** A disk on which certain files are not synced: what forgetting an fsync in the store would come to. */
+class ForgetfulFiles extends FaultyFileSystem {
+  readonly #which: RegExp;
+
+  constructor(which: RegExp) {
+    super();
+    this.#which = which;
+  }
+
   override async open(
     ...[path, mode]: Parameters<FaultyFileSystem['open']>
   ): ReturnType<FaultyFileSystem['open']> {
     const file = await super.open(path, mode);
-    return path.includes('vote.json') ? { ...file, sync: async () => undefined } : file;
+    return this.#which.test(path) ? { ...file, sync: async () => undefined } : file;
   }
 }
 
@@ -124,7 +131,10 @@ describe('a power cut at every system call', () => {
 
   it.each([
     ['directories are not synced', new ForgetfulDirectories()],
-    ['the vote is not synced', new UnsyncedMetadata()],
+    ['the log is not synced', new ForgetfulFiles(/wal\/[0-9]+\.json$/)],
+    ['rewritten log files are not synced', new ForgetfulFiles(/wal\/[0-9]+\.json\.tmp$/)],
+    ['the vote is not synced', new ForgetfulFiles(/vote\.json/)],
+    ['the bounds are not synced', new ForgetfulFiles(/bounds\.json/)],
   ])('is noticed by this test where %s', async (_, fileSystem) => {
     await expect(explore({ entriesPerFile: 4096, fileSystem })).rejects.toThrow(/after a power cut at call/);
   });
