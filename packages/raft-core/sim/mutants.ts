@@ -40,6 +40,17 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lead-before-own-vote',
+    bug: 'a candidate leads before its own term and vote are durable, and may lead the term twice',
+    patches: [
+      {
+        file: 'core/raft/election.ts',
+        find: '} else if (raft.tracker.hasVoted(raft.id)) {',
+        replace: '} else {',
+      },
+    ],
+  },
+  {
     name: 'ack-before-sync',
     bug: 'a follower acknowledges entries before they are durable',
     patches: [

@@ -67,8 +67,11 @@ export class Oracle {
     return this.#last?.index ?? 0;
   }
 
-  /** Election safety (paper, 5.2): at most one leader a term. */
-  leaderElected(node: NodeId, term: Term): void {
+  /** Election safety (paper, 5.2): at most one leader a term, and elected once: its vote for itself must be durable. */
+  leaderElected(node: NodeId, term: Term, disk: LogImage): void {
+    if (disk.hardState.term < term) {
+      throw new Violation('durable vote', `node ${node} leads term ${term} before its own vote is on disk`);
+    }
     const other = this.#leaders.get(term);
     if (other !== undefined && other !== node) {
       throw new Violation('election safety', `nodes ${other} and ${node} both lead term ${term}`);

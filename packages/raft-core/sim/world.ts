@@ -203,7 +203,7 @@ export class World {
     this.#trace.addText(event.role);
     this.#unchecked.delete(host);
     if (event.role !== 'leader') return;
-    this.#oracle.leaderElected(host.id, event.term);
+    this.#oracle.leaderElected(host.id, event.term, host.disk);
     this.#unchecked.set(host, { term: event.term, since: this.clock.now });
   }
 
