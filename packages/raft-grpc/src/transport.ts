@@ -25,6 +25,9 @@ import { PeerLink } from './outbound/peer-link.ts';
 import { fetchSnapshot } from './outbound/snapshot-client.ts';
 import type { GrpcPeerStats, RefusalCounts } from './stats.ts';
 
+/** Callers that are no members yet, whose addresses are remembered: more than any group has. */
+const LEARNED_MAX = 256;
+
 /**
  * A Raft node's network over gRPC: two connections to each peer (entries; and heartbeats, votes and reads, which
  * entries cannot delay), a third one while a snapshot is fetched. Each direction of traffic has streams of its own.
@@ -227,7 +230,9 @@ export class GrpcTransport implements Transport {
         if (this.#server !== undefined) handler.receive(from, messages);
       },
       peerCalled: (peer, address) => {
-        if (address !== '') this.#learned.set(peer, address);
+        if (address !== '' && (this.#learned.has(peer) || this.#learned.size < LEARNED_MAX)) {
+          this.#learned.set(peer, address);
+        }
         this.#links.get(peer)?.connect();
       },
       describeSnapshot: (index, term) => handler.describeSnapshot(index, term),

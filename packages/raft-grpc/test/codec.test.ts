@@ -164,4 +164,20 @@ describe('hostile input', () => {
     expect(admit(heartbeat, toNodeId(2), toNodeId(3))).toBe('wrongSender');
     expect(admit({ ...heartbeat, type: 'MsgProp' }, toNodeId(2), toNodeId(3))).toBeUndefined();
   });
+
+  it('an append that contradicts itself is not admitted', () => {
+    const [first, second, third] = entries(3, 1);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three entries');
+    const admitted = (of: readonly Entry[], change: Partial<Message> = {}) =>
+      admit({ ...append(of), ...change }, toNodeId(2), toNodeId(1));
+    expect(admitted([first, second, third])).toBeUndefined();
+    expect(admitted([])).toBeUndefined();
+    expect(admitted([first, third])).toBe('inconsistent');
+    expect(admitted([second])).toBe('inconsistent');
+    expect(admitted([first], { index: toLogIndex(1) })).toBe('inconsistent');
+    expect(admitted([{ ...first, term: toTerm(2) }])).toBe('inconsistent');
+    expect(admitted([first], { logTerm: toTerm(2) })).toBe('inconsistent');
+    expect(admitted([{ ...first, term: toTerm(3) }, second], { term: toTerm(3) })).toBe('inconsistent');
+    expect(admit({ ...heartbeat, type: 'MsgSnap' }, toNodeId(2), toNodeId(1))).toBe('inconsistent');
+  });
 });

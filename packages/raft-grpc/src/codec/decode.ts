@@ -20,6 +20,8 @@ export type RefusalReason =
   | 'wrongReceiver'
   /** Claims to be from another node than the one that the stream belongs to. */
   | 'wrongSender'
+  /** Contradicts itself: entries that do not follow each other, or the position before them. */
+  | 'inconsistent'
   /** More entries than the limit. */
   | 'tooManyEntries'
   /** An entry, or a message's context, larger than the limit. */
@@ -231,5 +233,19 @@ function decodeEntry(reader: FrameReader, limits: DecodeLimits): Entry {
 export function admit(message: Message, self: NodeId, peer: NodeId): RefusalReason | undefined {
   if (message.to !== self) return 'wrongReceiver';
   if (message.from !== peer && !isForwardedType(message.type)) return 'wrongSender';
+  if (message.type === 'MsgApp' && !isContiguous(message)) return 'inconsistent';
+  if ((message.type === 'MsgSnap') !== (message.snapshot !== undefined)) return 'inconsistent';
   return undefined;
+}
+
+/** An append's entries follow its position one by one, with terms that do not go back nor beyond the sender's. */
+function isContiguous({ index, logTerm, term, entries }: Message): boolean {
+  let at: number = index;
+  let before: number = logTerm;
+  for (const entry of entries) {
+    at += 1;
+    if (entry.index !== at || entry.term < before) return false;
+    before = entry.term;
+  }
+  return before <= term;
 }

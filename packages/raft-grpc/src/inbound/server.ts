@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type {
   handleBidiStreamingCall,
@@ -27,6 +28,7 @@ const definition = {
 /** Listens; resolves with the server and the port that is bound. Fails with `addressInUse` or `listenFailed`. */
 export async function listen(host: InboundHost): Promise<{ readonly server: Server; readonly port: number }> {
   const { options } = host;
+  await probe(options.listen);
   const server = new Server({
     'grpc.max_receive_message_length': options.limits.maxFrameBytes,
     'grpc.max_send_message_length': options.limits.maxFrameBytes,
@@ -52,6 +54,21 @@ export async function listen(host: InboundHost): Promise<{ readonly server: Serv
     );
   });
   return { server, port };
+}
+
+/**
+ * Binds the port once and lets go of it: unlike grpc-js, which only tells that it could not, and tells it on stderr too,
+ * Node says why.
+ */
+async function probe(address: string): Promise<void> {
+  const at = address.lastIndexOf(':');
+  const [host, port] = [address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(address.slice(at + 1))];
+  if (port === 0) return;
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(address, error)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+  });
 }
 
 function listenError(address: string, cause: Error): RaftGrpcError {
