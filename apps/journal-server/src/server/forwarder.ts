@@ -4,13 +4,12 @@ import {
   credentials,
   Metadata,
   status,
-  type Deadline,
   type MethodDefinition,
-  type ServerUnaryCall,
   type ServiceError,
 } from '@grpc/grpc-js';
 import type { Member, NotLeaderError } from '@pact-journal/raft-core';
 import { CallError } from './grpc-status.ts';
+import type { HeaderReader, IncomingCall } from './incoming.ts';
 
 /** Says which node passed a call on: a call is passed on once, so that two nodes that disagree cannot play ping-pong. */
 export const FORWARDED_KEY = 'x-pact-forwarded-by';
@@ -27,8 +26,8 @@ export interface LeaderForwarderOptions {
 }
 
 /** Whether a call was passed on to here by another node. */
-export function wasForwarded(metadata: Metadata): boolean {
-  return metadata.get(FORWARDED_KEY).length > 0;
+export function wasForwarded(header: HeaderReader): boolean {
+  return header(FORWARDED_KEY) !== undefined;
 }
 
 export class LeaderForwarder {
@@ -39,36 +38,18 @@ export class LeaderForwarder {
     this.#options = options;
   }
 
-  /** Calls the leader. Rejects with {@link CallError}: the leader's own, or `UNAVAILABLE` where it cannot be asked. */
-  unary<Request, Response>(
+  /**
+   * Calls the leader on behalf of a call that came in. Rejects with {@link CallError}: the leader's own, or
+   * `UNAVAILABLE` where it cannot be asked.
+   */
+  async unary<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
-    call: ServerUnaryCall<Request, Response>,
+    incoming: IncomingCall,
     reason: NotLeaderError,
   ): Promise<Response> {
-    const onCancel = (cancel: () => void): void => {
-      call.on('cancelled', cancel);
-    };
-    return this.ask(method, request, reason, {
-      metadata: call.metadata,
-      deadline: call.getDeadline(),
-      onCancel,
-    });
-  }
-
-  /** Asks the leader something on behalf of a call that came in with the given metadata. Rejects like `unary`. */
-  async ask<Request, Response>(
-    method: MethodDefinition<Request, Response>,
-    request: Request,
-    reason: NotLeaderError,
-    incoming: {
-      readonly metadata: Metadata;
-      readonly deadline: Deadline;
-      readonly onCancel?: (cancel: () => void) => void;
-    },
-  ): Promise<Response> {
-    const client = this.leaderClient(reason, incoming.metadata);
-    const metadata = this.metadataFor(incoming.metadata);
+    const client = this.leaderClient(reason, incoming.header);
+    const metadata = this.metadataFor(incoming.header);
     return new Promise((resolve, reject) => {
       const onward = client.makeUnaryRequest(
         method.path,
@@ -83,17 +64,17 @@ export class LeaderForwarder {
           else reject(new CallError(status.INTERNAL, 'the leader answered nothing'));
         },
       );
-      incoming.onCancel?.(() => {
+      incoming.onCancel(() => {
         onward.cancel();
       });
     });
   }
 
   /** A channel to the leader. Throws `UNAVAILABLE` where there is none to call or the call was passed on already. */
-  leaderClient(reason: NotLeaderError, metadata: Metadata): Client {
+  leaderClient(reason: NotLeaderError, header: HeaderReader): Client {
     if (reason.leader === undefined)
       throw new CallError(status.UNAVAILABLE, 'there is no leader at the moment; try again');
-    if (wasForwarded(metadata))
+    if (wasForwarded(header))
       throw new CallError(status.UNAVAILABLE, 'leadership is changing hands; try again');
     const address = this.#options.clientAddress(reason.leader);
     if (address === undefined) {
@@ -117,9 +98,12 @@ export class LeaderForwarder {
   }
 
   /** What of a client's metadata goes on to the leader, and who passes it on. */
-  metadataFor(incoming: Metadata): Metadata {
+  metadataFor(header: HeaderReader): Metadata {
     const metadata = new Metadata();
-    for (const key of PASSED_ON) for (const value of incoming.get(key)) metadata.add(key, value);
+    for (const key of PASSED_ON) {
+      const value = header(key);
+      if (value !== undefined) metadata.set(key, value);
+    }
     metadata.set(FORWARDED_KEY, String(this.#options.nodeId));
     return metadata;
   }

@@ -64,6 +64,11 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   server.addService(policy.PolicyServiceDefinition, policyService(context));
   server.addService(bootServiceDefinition, bootServiceHandlers(bootServer));
   const health = addHealthAndReflection(server, SERVICES);
-  const front = new BootFront({ bootServer, grpcServer: server, onCallEnd: options.onBootEnd });
+  const front = new BootFront({
+    bootServer,
+    unaryMethods: context.rpc.frontMethods,
+    grpcServer: server,
+    onCallEnd: options.onBootEnd,
+  });
   return { front, health, drain: () => appends.drain() };
 }

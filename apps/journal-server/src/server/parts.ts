@@ -87,7 +87,7 @@ export function createParts(options: PartsOptions): Parts {
     clientAddress: (member) => clientAddress(readdressed(member)),
   });
   const observer = metrics.call.bind(metrics);
-  const rpc = new RpcHost({ log, forwarder, observer });
+  const rpc = new RpcHost({ log, forwarder, observer, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
     context: { log, rpc, writer, journal, overlays: overlays.manager },
     control: createControl(options, forwarder),

@@ -9,13 +9,15 @@ import {
 } from '@grpc/grpc-js';
 import { REQUEST_ID_KEY } from '@pact-journal/journal-proto';
 import { isNotLeaderError } from '@pact-journal/raft-core';
+import type { CallStatus, UnaryMethod } from '@pact-journal/boot-stream';
 import type { LeaderForwarder } from './forwarder.ts';
 import { CallError, statusOf, type Status } from './grpc-status.ts';
+import { incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
 import type { Logger } from './log.ts';
 
 /** What a handler knows about its call. */
 export interface CallContext {
-  readonly metadata: Metadata;
+  readonly incoming: IncomingCall;
   /** The client's idempotency key; undefined where it gave none. */
   readonly requestId: string | undefined;
 }
@@ -27,7 +29,14 @@ export interface RpcHostOptions {
   readonly log: Logger;
   readonly forwarder: LeaderForwarder;
   readonly observer: CallObserver;
+  /** Larger requests are refused. */
+  readonly requestSizeBytesMax: number;
 }
+
+export type UnaryHandler<Request, Response> = (
+  request: Request,
+  context: CallContext,
+) => Promise<Response> | Response;
 
 /** How many stream messages are written before other work gets a turn. */
 const MESSAGES_PER_TURN = 64;
@@ -38,29 +47,37 @@ export class RpcHost {
   readonly #log: Logger;
   readonly #forwarder: LeaderForwarder;
   readonly #observer: CallObserver;
+  readonly #requestSizeBytesMax: number;
+  readonly #frontMethods = new Map<string, UnaryMethod>();
 
   constructor(options: RpcHostOptions) {
     this.#log = options.log;
     this.#forwarder = options.forwarder;
     this.#observer = options.observer;
+    this.#requestSizeBytesMax = options.requestSizeBytesMax;
   }
 
   /** A call that this node answers itself. */
   unary<Request, Response>(
     method: MethodDefinition<Request, Response>,
-    handler: (request: Request, context: CallContext) => Promise<Response> | Response,
+    handler: UnaryHandler<Request, Response>,
   ): handleUnaryCall<Request, Response> {
+    const answer = this.#observed(method.path, handler);
+    this.#frontMethods.set(method.path, {
+      requestSizeBytesMax: this.#requestSizeBytesMax,
+      handle: async (message, call) => {
+        const response = await answer(() => decoded(method, message), incomingOfFront(call));
+        return method.responseSerialize(response);
+      },
+      failure: (error) => frontStatus(this.failure(method.path, error)),
+    });
     return (call, callback) => {
-      const startedMs = performance.now();
-      run(async () => handler(call.request, contextOf(call.metadata))).then(
+      answer(() => call.request, incomingOf(call)).then(
         (response) => {
-          this.#observer(method.path, status.OK, performance.now() - startedMs);
           callback(null, response);
         },
         (error: unknown) => {
-          const failure = this.failure(method.path, error);
-          this.#observer(method.path, failure.code, performance.now() - startedMs);
-          callback(failure);
+          callback(this.failure(method.path, error));
         },
       );
     };
@@ -69,29 +86,31 @@ export class RpcHost {
   /** A call that only the leader can answer: any other node passes it on, once. */
   leader<Request, Response>(
     method: MethodDefinition<Request, Response>,
-    handler: (request: Request, context: CallContext) => Promise<Response> | Response,
+    handler: UnaryHandler<Request, Response>,
   ): handleUnaryCall<Request, Response> {
-    return (call, callback) => {
-      const withForwarding = async (request: Request, context: CallContext): Promise<Response> => {
-        try {
-          return await handler(request, context);
-        } catch (error) {
-          if (!isNotLeaderError(error)) throw error;
-          return await this.#forwarder.unary(method, request, call, error);
-        }
-      };
-      this.unary(method, withForwarding)(call, callback);
-    };
+    return this.unary(method, async (request, context) => {
+      try {
+        return await handler(request, context);
+      } catch (error) {
+        if (!isNotLeaderError(error)) throw error;
+        return await this.#forwarder.unary(method, request, context.incoming, error);
+      }
+    });
+  }
+
+  /** Every unary method that was made here, for a front that answers them without going through grpc-js. */
+  get frontMethods(): ReadonlyMap<string, UnaryMethod> {
+    return this.#frontMethods;
   }
 
   /** A call that is answered by a sequence of messages, no faster than the client reads them. */
   stream<Request, Response>(
     method: MethodDefinition<Request, Response>,
-    handler: (request: Request, context: CallContext) => Iterable<Response> | Promise<Iterable<Response>>,
+    handler: (request: Request) => Iterable<Response>,
   ): handleServerStreamingCall<Request, Response> {
     return (call) => {
       const startedMs = performance.now();
-      run(async () => writeAll(call, await handler(call.request, contextOf(call.metadata)))).then(
+      run(() => writeAll(call, handler(call.request))).then(
         (complete) => {
           this.#observer(method.path, complete ? status.OK : status.CANCELLED, performance.now() - startedMs);
           call.end();
@@ -102,6 +121,24 @@ export class RpcHost {
           call.emit('error', failure);
         },
       );
+    };
+  }
+
+  /** The handler, counted and timed. What it throws at once is a rejection too. */
+  #observed<Request, Response>(
+    path: string,
+    handler: UnaryHandler<Request, Response>,
+  ): (request: () => Request, incoming: IncomingCall) => Promise<Response> {
+    return async (request, incoming) => {
+      const startedMs = performance.now();
+      try {
+        const response = await handler(request(), contextOf(incoming));
+        this.#observer(path, status.OK, performance.now() - startedMs);
+        return response;
+      } catch (error) {
+        this.#observer(path, statusOf(error)?.code ?? status.INTERNAL, performance.now() - startedMs);
+        throw error;
+      }
     };
   }
 
@@ -116,20 +153,37 @@ export class RpcHost {
 }
 
 /** Starts the work, so that what it throws at once is a rejection too. */
-function run<Result>(work: () => Promise<Result>): Promise<Result> {
+async function run<Result>(work: () => Promise<Result>): Promise<Result> {
   return work();
 }
 
-function contextOf(metadata: Metadata): CallContext {
-  const [key] = metadata.get(REQUEST_ID_KEY);
-  const requestId = key === undefined ? undefined : String(key);
+function contextOf(incoming: IncomingCall): CallContext {
+  const requestId = incoming.header(REQUEST_ID_KEY);
   if (requestId !== undefined && (requestId.length === 0 || requestId.length > REQUEST_ID_LENGTH_MAX)) {
     throw new CallError(
       status.INVALID_ARGUMENT,
       `metadata ${REQUEST_ID_KEY} must have 1 to ${String(REQUEST_ID_LENGTH_MAX)} characters`,
     );
   }
-  return { metadata, requestId };
+  return { incoming, requestId };
+}
+
+function decoded<Request, Response>(method: MethodDefinition<Request, Response>, message: Buffer): Request {
+  try {
+    return method.requestDeserialize(message);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'unreadable';
+    throw new CallError(
+      status.INVALID_ARGUMENT,
+      `the request is not a valid message of ${method.path}: ${why}`,
+    );
+  }
+}
+
+/** The same status in the words of the front. */
+function frontStatus({ code, details, metadata }: Status): CallStatus {
+  const trailers = Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)] as const);
+  return { code, message: details, trailers: Object.fromEntries(trailers) };
 }
 
 /** Resolves to false where the client went away. */

@@ -1,7 +1,8 @@
 /** Every service of one node, as a gRPC client sees it. */
-import { status, type ServiceError } from '@grpc/grpc-js';
+import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import {
   journal,
+  newEntryToFieldedWire,
   newEntryToWire,
   newOperationToWire,
   policyToWire,
@@ -148,6 +149,26 @@ describe('ConfigService', () => {
       }),
     );
     expect([status.INTERNAL, status.INVALID_ARGUMENT]).toContain(error.code);
+    await expect(listing(at)).resolves.toBeDefined();
+  });
+
+  test('compressed requests, and a client that gives up, are served like all others', async () => {
+    const endpoint = cluster.places[0]?.grpc ?? '';
+    const gzip = new journal.ConfigServiceClient(endpoint, credentials.createInsecure(), {
+      'grpc.default_compression_algorithm': 2,
+    });
+    const sequence = await append({ ...at, config: gzip }, commitOf('vm.gzip', 'x'.repeat(5_000)));
+    expect((await call(gzip, gzip.getEntry.bind(gzip), { sequence })).stateDelta?.kernel[0]?.key).toBe(
+      'vm.gzip',
+    );
+    gzip.close();
+    const error = await new Promise<ServiceError | null>((resolve) => {
+      const pending = at.config.appendEntry({ entry: newEntryToFieldedWire(commitOf('vm.x', 'y')) }, resolve);
+      setImmediate(() => {
+        pending.cancel();
+      });
+    });
+    expect([undefined, status.CANCELLED]).toContain(error?.code);
     await expect(listing(at)).resolves.toBeDefined();
   });
 

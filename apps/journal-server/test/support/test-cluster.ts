@@ -209,9 +209,9 @@ export class TestCluster {
         const leader = this.running.find((node) => node.place.id === first.leader_id);
         if (leader !== undefined) return leader;
       }
-      if (performance.now() > deadline) {
+      if (performance.now() > deadline || this.running.length === 0) {
         throw new Error(
-          `no common leader: ${JSON.stringify(views)}\n${this.running.map((node) => node.log.slice(-2_000)).join('\n---\n')}`,
+          `no common leader: ${JSON.stringify(views)}\n${[...this.#nodes.values()].map((node) => node.log.slice(-2_000)).join('\n---\n')}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 25));

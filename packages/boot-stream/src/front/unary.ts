@@ -13,7 +13,7 @@ export interface UnaryCall {
   /** Milliseconds (of performance.now) at which the client gives up; Infinity where it never does. */
   readonly deadlineMs: number;
   /** Calls back once, where the client gives up or goes away before the answer. */
-  onCancel(listener: () => void): void;
+  onCancel(this: void, listener: () => void): void;
 }
 
 /** A unary method that the front answers itself, several times as fast as through the grpc-js server. */

@@ -4,6 +4,7 @@ import { journal, OUTCOME_KEY } from '@pact-journal/journal-proto';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { statusOf, type Status } from '../grpc-status.ts';
+import type { HeaderReader } from '../incoming.ts';
 import { failureOutcome } from './append-outcome.ts';
 
 const { appendStream } = journal.JournalAppendServiceDefinition;
@@ -17,18 +18,18 @@ interface Onward {
 
 export class ForwardedAppends {
   readonly #forwarder: LeaderForwarder;
-  readonly #metadata: Metadata;
+  readonly #header: HeaderReader;
   readonly #decided: (outcomes: readonly journal.AppendOutcome[]) => void;
   readonly #streams = new Set<Onward>();
   #current: Onward | undefined;
 
   constructor(
     forwarder: LeaderForwarder,
-    metadata: Metadata,
+    header: HeaderReader,
     decided: (outcomes: readonly journal.AppendOutcome[]) => void,
   ) {
     this.#forwarder = forwarder;
-    this.#metadata = metadata;
+    this.#header = header;
     this.#decided = decided;
   }
 
@@ -52,13 +53,13 @@ export class ForwardedAppends {
 
   #towards(leader: NotLeaderError): Onward {
     if (this.#current?.leaderId === leader.leaderId) return this.#current;
-    const client = this.#forwarder.leaderClient(leader, this.#metadata);
+    const client = this.#forwarder.leaderClient(leader, this.#header);
     this.#current?.stream.end();
     const stream = client.makeBidiStreamRequest(
       appendStream.path,
       appendStream.requestSerialize,
       appendStream.responseDeserialize,
-      this.#forwarder.metadataFor(this.#metadata),
+      this.#forwarder.metadataFor(this.#header),
     );
     const onward: Onward = { leaderId: leader.leaderId, stream, pending: new Set() };
     this.#streams.add(onward);

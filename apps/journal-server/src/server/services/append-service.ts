@@ -5,6 +5,7 @@ import type { JournalCommand } from '@pact-journal/journal-state';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { CallError, statusOf } from '../grpc-status.ts';
+import { headersOf } from '../incoming.ts';
 import type { CallObserver } from '../rpc.ts';
 import { ForwardedAppends } from './append-forward.ts';
 import { failureOutcome } from './append-outcome.ts';
@@ -76,7 +77,7 @@ class AppendSession {
     this.#whenClosed = [whenClosed];
     this.#context = context;
     this.#options = options;
-    this.#forwarded = new ForwardedAppends(options.forwarder, call.metadata, (outcomes) => {
+    this.#forwarded = new ForwardedAppends(options.forwarder, headersOf(call.metadata), (outcomes) => {
       this.#decided(outcomes);
     });
   }

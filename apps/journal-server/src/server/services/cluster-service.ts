@@ -55,11 +55,13 @@ export function clusterService(
     members: control.facts().members.map(memberToWire),
   });
   /** Only the leader knows how far the members are; where it does not answer, what this node knows has to do. */
-  const membersByLeader = async ({ metadata }: CallContext): Promise<{ members: journal.MemberStatus[] }> => {
+  const membersByLeader = async ({ incoming }: CallContext): Promise<{ members: journal.MemberStatus[] }> => {
     const elsewhere = control.whoLeads();
-    if (elsewhere === undefined || wasForwarded(metadata)) return members();
+    if (elsewhere === undefined || wasForwarded(incoming.header)) return members();
     const deadline = Date.now() + LEADER_TIMEOUT_MS;
-    return control.forwarder.ask(methods.listMembers, {}, elsewhere, { metadata, deadline }).catch(members);
+    return control.forwarder
+      .unary(methods.listMembers, {}, { ...incoming, deadline }, elsewhere)
+      .catch(members);
   };
   return {
     getStatus: rpc.unary(methods.getStatus, async (_request, context) => ({

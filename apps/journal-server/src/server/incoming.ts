@@ -1,0 +1,33 @@
+/** A call that came in, through grpc-js or past it. */
+import type { Deadline, Metadata, ServerUnaryCall } from '@grpc/grpc-js';
+import type { UnaryCall } from '@pact-journal/boot-stream';
+
+/** The first value of a metadata key, in lower case; undefined where there is none. */
+export type HeaderReader = (name: string) => string | undefined;
+
+export interface IncomingCall {
+  readonly header: HeaderReader;
+  readonly deadline: Deadline;
+  /** Calls back once where the client gives up before the answer. */
+  readonly onCancel: (listener: () => void) => void;
+}
+
+export function headersOf(metadata: Metadata): HeaderReader {
+  return (name) => metadata.get(name)[0]?.toString();
+}
+
+export function incomingOf(call: ServerUnaryCall<unknown, unknown>): IncomingCall {
+  const onCancel = (listener: () => void): void => {
+    call.on('cancelled', listener);
+  };
+  return { header: headersOf(call.metadata), deadline: call.getDeadline(), onCancel };
+}
+
+export function incomingOfFront({ headers, deadlineMs, onCancel }: UnaryCall): IncomingCall {
+  const header: HeaderReader = (name) => {
+    const value = headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const deadline = deadlineMs === Infinity ? Infinity : Date.now() + deadlineMs - performance.now();
+  return { header, deadline, onCancel };
+}
