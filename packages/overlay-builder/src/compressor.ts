@@ -98,7 +98,8 @@ export class WorkerCompressor implements OverlayCompressor {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#workerUrl, { name: 'overlay-compressor' });
+    // None of the process's own flags: `--eval` and `--input-type` would be taken as meant for the thread.
+    const worker = new Worker(this.#workerUrl, { name: 'overlay-compressor', execArgv: [] });
     worker.on('message', (reply: CompressionReply) => this.#settle(reply));
     worker.on('error', (error: Error) => this.#lost(worker, error));
     worker.on('exit', (code) => this.#lost(worker, new Error(`it exited with code ${code}`)));
