@@ -4,14 +4,7 @@ import { JournalStateError, assert } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
 import { ENTRY_TYPES } from '../parse/entry.ts';
 import { entrySeq } from '../parse/fields.ts';
-import type {
-  ConfigEntry,
-  EntrySeq,
-  EntryType,
-  NewConfigEntry,
-  Timestamp,
-  VClusterPolicy,
-} from '../types.ts';
+import type { ConfigEntry, EntryType, NewConfigEntry, Timestamp, VClusterPolicy } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
 import type { Indexed } from './growable.ts';
@@ -180,11 +173,6 @@ export class EntryLog {
   /** Ascending sequences of an author's entries. */
   ofAuthor(author: number): Indexed {
     return this.#byAuthor[author] ?? [];
-  }
-
-  /** The newest entry's sequence. */
-  get lastSequence(): EntrySeq | undefined {
-    return this.length === 0 ? undefined : entrySeq(this.length - 1);
   }
 }
 

@@ -39,6 +39,7 @@ const ENTRY_FIELDS = [
   'sequence',
   'timestamp',
   'hash',
+  'policy',
 ];
 
 /** J3: who did it is always named. */
@@ -92,7 +93,7 @@ const joined = (path: string, field: string): string => (path === '' ? field : `
 
 /**
  * Reads what a client asks to append and brings it to its normal form (see `parseStateDelta`). Fields that the journal
- * assigns (`sequence`, `timestamp`, `hash`) are dropped. An empty message is none.
+ * adds (`sequence`, `timestamp`, `hash`, `policy`) are dropped. An empty message is none.
  *
  * @throws JournalStateError `malformed`, `anonymousAuthor`, `ttlOutOfRange` or `tooLarge`, naming the field
  */

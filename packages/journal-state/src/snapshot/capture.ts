@@ -2,8 +2,9 @@ import { encodeBase64 } from '../base64.ts';
 import { encodeUtf8 } from '../canonical.ts';
 import { segmentRecords } from '../log/segment-log.ts';
 import type { Segment, SegmentLog } from '../log/segment-log.ts';
+import type { CapturedChunk } from '../tables/cow-table.ts';
 import type { NodeRecord } from '../tables/nodes.ts';
-import type { RequestRecord } from '../tables/requests.ts';
+import type { RequestRun } from '../tables/requests.ts';
 import type { Tables } from '../tables/tables.ts';
 import type { Timestamp } from '../types.ts';
 import type { StoredOverlay } from '../view.ts';
@@ -34,6 +35,8 @@ export interface SnapshotSummary {
   readonly entries: number;
   readonly format: number;
   readonly nodes: number;
+  /** Number of changes of the table of nodes. */
+  readonly nodes_changes: number;
   readonly operations: number;
   readonly overlays: number;
   readonly requests_total: number;
@@ -48,14 +51,15 @@ export function captureSnapshot(tables: Tables, digest: string): JournalSnapshot
     entries: tables.entries.length,
     format: SNAPSHOT_FORMAT,
     nodes: nodes.length,
+    nodes_changes: tables.nodes.changes,
     operations: tables.operations.length,
     overlays: overlays.length,
     requests_total: tables.requests.total,
   };
   let sections: readonly JournalSnapshotSection[] = [
-    open('summary', [summary]),
-    open('nodes', nodes, nodeJson),
-    open('requests', tables.requests.capture(), requestJson),
+    { key: 'summary', sealed: false, records: () => [jsonBytes(summary)] },
+    ...Array.from(nodes.chunks(), nodesSection),
+    ...tables.requests.capture().map(requestsSection),
     ...history('entries', tables.entries.segments),
     ...history('operations', tables.operations.segments),
     ...overlays.map(overlaySection),
@@ -70,25 +74,30 @@ export function captureSnapshot(tables: Tables, digest: string): JournalSnapshot
   };
 }
 
-const asIs = (record: object): object => record;
-const nodeJson = ({ assignments, node_id, state }: NodeRecord): object => ({ assignments, node_id, state });
-const requestJson = ({ request_id, result }: RequestRecord): object => ({ request_id, result });
+const jsonBytes = (json: object): Uint8Array => encodeUtf8(JSON.stringify(json));
+const position = (sequence: number): string => String(sequence).padStart(12, '0');
 
-function open<T extends object>(
-  key: string,
-  items: Iterable<T>,
-  toJson: (item: T) => object = asIs,
-): JournalSnapshotSection {
+/** Named by the change that made it what it is: as long as none of its nodes changes, snapshots share it. */
+function nodesSection({ first, changedAt, records }: CapturedChunk<NodeRecord>): JournalSnapshotSection {
   return {
-    key,
-    sealed: false,
+    key: `nodes/${position(first)}-${position(changedAt)}`,
+    sealed: true,
     *records() {
-      for (const item of items) yield encodeUtf8(JSON.stringify(toJson(item)));
+      for (const { assignments, node_id, state } of records) yield jsonBytes({ assignments, node_id, state });
     },
   };
 }
 
-const position = (sequence: number): string => String(sequence).padStart(12, '0');
+function requestsSection(run: RequestRun): JournalSnapshotSection {
+  const { first, length, whole } = run;
+  return {
+    key: whole ? `requests/${position(first)}-${position(first + length - 1)}` : 'requests/open',
+    sealed: whole,
+    *records() {
+      for (const { request_id, result } of run.records()) yield jsonBytes({ request_id, result });
+    },
+  };
+}
 
 /** Sealed segments are named by their first and last record, so that a key stands for one content for ever. */
 function history(name: string, log: SegmentLog): JournalSnapshotSection[] {
@@ -118,9 +127,7 @@ function overlaySection({
     key: `overlays/${vcluster_id}/${position(version)}-${checksum.slice('sha256:'.length)}`,
     sealed: true,
     *records() {
-      yield encodeUtf8(
-        JSON.stringify({ checksum, data: encodeBase64(data), raw_size_bytes, vcluster_id, version }),
-      );
+      yield jsonBytes({ checksum, data: encodeBase64(data), raw_size_bytes, vcluster_id, version });
     },
   };
 }

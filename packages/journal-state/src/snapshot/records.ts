@@ -19,6 +19,7 @@ export function parseSummary(json: JsonRecord): SnapshotSummary {
     entries: count(json['entries'], 'entries'),
     format: count(json['format'], 'format'),
     nodes: count(json['nodes'], 'nodes'),
+    nodes_changes: count(json['nodes_changes'], 'nodes_changes'),
     operations: count(json['operations'], 'operations'),
     overlays: count(json['overlays'], 'overlays'),
     requests_total: count(json['requests_total'], 'requests_total'),

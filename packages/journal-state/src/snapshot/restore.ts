@@ -7,6 +7,7 @@ import { parseOverlay } from '../parse/command.ts';
 import { isRecord } from '../parse/fields.ts';
 import type { JsonRecord } from '../parse/fields.ts';
 import type { RequestRecord } from '../tables/requests.ts';
+import { CHUNK_SIZE } from '../tables/cow-table.ts';
 import { Tables } from '../tables/tables.ts';
 import type { AdminOperation, BootOverlay, ConfigEntry } from '../types.ts';
 import { SNAPSHOT_FORMAT } from './capture.ts';
@@ -37,6 +38,8 @@ export class RestoreBuilder {
   readonly #tables: Tables;
   #summary: SnapshotSummary | undefined;
   #requests: RequestRecord[] = [];
+  /** By a chunk's first position, the number of the change that made it what it is. */
+  readonly #nodesChangedAt = new Map<number, number>();
   #key = '';
   #table: Table | undefined;
 
@@ -51,11 +54,13 @@ export class RestoreBuilder {
     this.#key = key;
     if (table === undefined)
       this.#damaged(`is not a section of a journal's snapshot (format ${String(SNAPSHOT_FORMAT)})`);
+    if (table !== 'summary' && this.#summary === undefined) this.#damaged('has no summary before it');
     if (this.#table !== undefined && ORDER.indexOf(table) < ORDER.indexOf(this.#table)) {
       this.#damaged(`comes after section ${this.#table}, must come before it`);
     }
     if (this.#table === 'requests' && table !== 'requests') this.#restoreRequests();
     this.#table = table;
+    if (table === 'nodes') this.#beginNodes(key);
   }
 
   /** The section's next record. The bytes are copied where they are kept. */
@@ -99,6 +104,7 @@ export class RestoreBuilder {
     if (summary === undefined) return this.#damaged('has no summary');
     this.#key = 'summary';
     this.#tables.clock = summary.clock;
+    this.#tables.nodes.restoreChanges(summary.nodes_changes, this.#nodesChangedAt);
     const found = this.#tables.counts();
     for (const what of PROMISES) {
       if (summary[what] !== found[what]) {
@@ -139,8 +145,19 @@ export class RestoreBuilder {
     this.#summary = parseSummary(json);
   }
 
+  #beginNodes(key: string): void {
+    const [, first, changedAt] = /^nodes\/(\d{12})-(\d{12,16})$/.exec(key) ?? [];
+    if (Number(first) !== this.#tables.nodes.size || this.#tables.nodes.size % CHUNK_SIZE !== 0) {
+      this.#damaged(`does not follow ${String(this.#tables.nodes.size)} nodes`);
+    }
+    this.#nodesChangedAt.set(Number(first), Number(changedAt));
+  }
+
   #restoreRequests(): void {
-    this.#tables.requests.restore(this.#requests, this.#summary?.requests_total ?? 0);
+    const total = this.#summary?.requests_total ?? 0;
+    if (this.#requests.length > total)
+      this.#damaged(`has more requests than there ever were (${String(total)})`);
+    this.#tables.requests.restore(this.#requests, total);
     this.#requests = [];
   }
 

@@ -118,6 +118,16 @@ export class NodeTable {
     return true;
   }
 
+  /** Number of changes of the table so far. */
+  get changes(): number {
+    return this.#records.changes;
+  }
+
+  /** After all nodes were restored: see `CowTable.restoreChanges`. */
+  restoreChanges(changes: number, changedAt: ReadonlyMap<number, number>): void {
+    this.#records.restoreChanges(changes, changedAt);
+  }
+
   capture(): CapturedTable<NodeRecord> {
     return this.#records.capture();
   }

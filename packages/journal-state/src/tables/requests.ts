@@ -1,4 +1,5 @@
 import { REQUEST_IDS_MAX } from '../limits.ts';
+import { assert } from '../errors.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { CommandResult } from '../types.ts';
 import { CowTable } from './cow-table.ts';
@@ -10,6 +11,21 @@ export interface RequestRecord {
   readonly request_id: string;
   readonly result: CommandResult;
 }
+
+/** Consecutive requests, `first` being the ordinal of the first among all there ever were. */
+export interface RequestRun {
+  readonly first: number;
+  /** True where no later request can belong to it: its content stays for ever. */
+  readonly whole: boolean;
+  readonly length: number;
+  records(): Iterable<RequestRecord>;
+}
+
+/** Requests are captured in runs of this many, so that snapshots share the whole ones. */
+const RUN_LENGTH = 4096;
+/** What has just been forgotten stays for as long as a run with newer requests contains it. */
+const RING_SIZE = REQUEST_IDS_MAX + RUN_LENGTH;
+assert(REQUEST_IDS_MAX % RUN_LENGTH === 0, 'the ring holds whole runs');
 
 /** An answer as it is kept: a sequence stands for `EntryAppended`, which is nearly all of them. */
 type KeptResult = number | Exclude<CommandResult, { readonly type: 'EntryAppended' }>;
@@ -25,6 +41,7 @@ export class RequestTable {
   readonly digest = new TableDigest();
   readonly #ids = new CowTable<string>();
   readonly #results = new CowTable<KeptResult>();
+  /** Of the last `REQUEST_IDS_MAX`. */
   readonly #slots = new Map<string, number>();
   #total = 0;
 
@@ -39,54 +56,72 @@ export class RequestTable {
   }
 
   remember(requestId: string, result: CommandResult): void {
-    const ordinal = this.#total;
+    const forgotten = this.#total - REQUEST_IDS_MAX;
+    if (forgotten >= 0) {
+      const slot = forgotten % RING_SIZE;
+      const id = this.#ids.at(slot);
+      this.#slots.delete(id);
+      this.digest.remove(requestDigest(id, this.#results.at(slot), forgotten));
+    }
     const kept = keep(result);
-    let slot = ordinal % REQUEST_IDS_MAX;
-    if (this.#ids.length < REQUEST_IDS_MAX) {
-      slot = this.#ids.push(requestId);
-      this.#results.push(kept);
-    } else {
-      const forgotten = this.#ids.at(slot);
-      this.#slots.delete(forgotten);
-      this.digest.remove(requestDigest(forgotten, this.#results.at(slot), ordinal - REQUEST_IDS_MAX));
+    this.#slots.set(requestId, this.#put(requestId, kept));
+    this.digest.add(requestDigest(requestId, kept, this.#total));
+    this.#total += 1;
+  }
+
+  #put(requestId: string, kept: KeptResult): number {
+    const slot = this.#total % RING_SIZE;
+    if (slot < this.#ids.length) {
       this.#ids.set(slot, requestId);
       this.#results.set(slot, kept);
+    } else {
+      this.#ids.push(requestId);
+      this.#results.push(kept);
     }
-    this.#slots.set(requestId, slot);
-    this.digest.add(requestDigest(requestId, kept, ordinal));
-    this.#total += 1;
+    return slot;
   }
 
   /** Puts back what `capture` gave, oldest first, of which there were `total` ever. Only on an empty table. */
   restore(records: readonly RequestRecord[], total: number): void {
     const first = total - records.length;
-    // A full ring starts in the middle: slot and ordinal agree modulo the ring's size again.
-    const rotation = records.length === REQUEST_IDS_MAX ? REQUEST_IDS_MAX - (first % REQUEST_IDS_MAX) : 0;
-    for (let slot = 0; slot < records.length; slot += 1) {
-      const at = (slot + rotation) % records.length;
-      const record = records[at];
-      if (record === undefined) continue;
-      const kept = keep(record.result);
-      this.#slots.set(record.request_id, this.#ids.push(record.request_id));
-      this.#results.push(kept);
-      this.digest.add(requestDigest(record.request_id, kept, first + at));
+    // The ring is filled from its first slot on: what is missing before the oldest record will never be asked for.
+    for (let slot = 0; slot < first % RING_SIZE; slot += 1) {
+      this.#ids.push('');
+      this.#results.push(0);
     }
+    records.forEach(({ request_id, result }, at) => {
+      this.#total = first + at;
+      const kept = keep(result);
+      const slot = this.#put(request_id, kept);
+      if (this.#total < total - REQUEST_IDS_MAX) return;
+      this.#slots.set(request_id, slot);
+      this.digest.add(requestDigest(request_id, kept, this.#total));
+    });
     this.#total = total;
   }
 
-  /** The remembered requests, oldest first. */
-  capture(): Iterable<RequestRecord> {
+  /** The remembered requests in runs, oldest first; the first run may begin with some that are forgotten already. */
+  capture(): readonly RequestRun[] {
     const ids = this.#ids.capture();
     const results = this.#results.capture();
-    const oldest = ids.length === REQUEST_IDS_MAX ? this.#total % REQUEST_IDS_MAX : 0;
-    return {
-      *[Symbol.iterator]() {
-        for (let i = 0; i < ids.length; i += 1) {
-          const slot = (oldest + i) % ids.length;
-          yield { request_id: ids.at(slot), result: unkeep(results.at(slot)) };
-        }
-      },
-    };
+    const total = this.#total;
+    const runs: RequestRun[] = [];
+    const oldest = Math.max(0, total - REQUEST_IDS_MAX);
+    for (let first = oldest - (oldest % RUN_LENGTH); first < total; first += RUN_LENGTH) {
+      const length = Math.min(RUN_LENGTH, total - first);
+      runs.push({
+        first,
+        length,
+        whole: length === RUN_LENGTH,
+        *records() {
+          for (let ordinal = first; ordinal < first + length; ordinal += 1) {
+            const slot = ordinal % RING_SIZE;
+            yield { request_id: ids.at(slot), result: unkeep(results.at(slot)) };
+          }
+        },
+      });
+    }
+    return runs;
   }
 }
 

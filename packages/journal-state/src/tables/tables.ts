@@ -113,7 +113,7 @@ export class Tables {
       clock: this.clock,
       config: this.scopes.digest.toString(),
       entries: { count: this.entries.length, head: this.entries.headHash },
-      nodes: { count: this.nodes.size, digest: this.nodes.digest.toString() },
+      nodes: { changes: this.nodes.changes, count: this.nodes.size, digest: this.nodes.digest.toString() },
       operations: { count: this.operations.length, head: this.operations.headHash },
       overlays: { count: this.overlays.size, digest: this.overlays.digest.toString() },
       requests: { digest: this.requests.digest.toString(), total: this.requests.total },
