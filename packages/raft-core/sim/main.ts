@@ -12,7 +12,7 @@ class UsageError extends Error {}
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '200' },
+      seeds: { type: 'string' },
       start: { type: 'string', default: '1' },
       mutant: { type: 'string' },
       mutants: { type: 'boolean', default: false },
@@ -23,9 +23,9 @@ async function main(): Promise<number> {
     for (const { name, bug } of MUTANTS) console.log(`${name.padEnd(24)} ${bug}`);
     return 0;
   }
-  const seeds = parseCount('seeds', values.seeds);
   const start = parseCount('start', values.start);
   const mutant = values.mutant === undefined ? undefined : findMutant(values.mutant);
+  const seeds = parseCount('seeds', values.seeds ?? (mutant === undefined ? '200' : '1000'));
   const simulate = await loadSimulator(mutant);
   const startedAt = performance.now();
   const summary = await simulate({
