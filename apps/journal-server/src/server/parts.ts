@@ -1,9 +1,9 @@
 /** What a server is made of, once it takes part in its group: who is told of what, and who asks whom. */
 import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
-import { encodeCommand, msToTimestamp } from '@pact-journal/journal-state';
+import { encodeCommand, formatScope, msToTimestamp } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
-import type { Alarms } from './alarms.ts';
+import type { Alarm, Alarms } from './alarms.ts';
 import { LeaderDuties } from './duties.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { Expirer } from './expirer.ts';
@@ -134,12 +134,12 @@ function createDuties(
 }
 
 function createControl(
-  { group, alarms, config, version, startedMs }: PartsOptions,
+  { group, machine, alarms, config, version, startedMs }: PartsOptions,
   forwarder: LeaderForwarder,
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => alarms.list(),
+    alarms: () => [...alarms.list(), ...staleEmergencies(machine)],
     addLearner: (member, promote) => group.addLearner(member, promote),
     promote: (id) => group.promote(id),
     remove: (id) => group.remove(id),
@@ -152,6 +152,18 @@ function createControl(
     startedMs,
     insecure: config.node.insecure,
   };
+}
+
+/** Emergencies are never ended automatically: whoever looks at the status is reminded. */
+function staleEmergencies(machine: JournalMachine): readonly Alarm[] {
+  return machine.state
+    .emergencies(now())
+    .filter(({ stale }) => stale)
+    .map(({ scope, sequence, author, window_ends_at }) => ({
+      code: 'staleEmergency',
+      message: `the emergency of ${formatScope(scope)} that ${author.principal} started with entry ${String(sequence)} has outlived its window; end it`,
+      since: new Date(window_ends_at),
+    }));
 }
 
 function bootEnded(metrics: ServerMetrics, { method, statusCode, durationMs }: FrontCallEnd): void {

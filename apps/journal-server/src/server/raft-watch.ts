@@ -1,6 +1,7 @@
 /** What the log and the metrics are told of consensus. */
 import type { CommandResult } from '@pact-journal/journal-state';
 import type { RaftError, RaftNode } from '@pact-journal/raft-core';
+import type { Alarms } from './alarms.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './metrics.ts';
 
@@ -8,6 +9,7 @@ export function watchRaft(
   node: RaftNode<CommandResult>,
   metrics: ServerMetrics,
   log: Logger,
+  alarms: Alarms,
   onFatal: (error: RaftError) => void,
 ): void {
   node.on('leaderChange', ({ leaderId, leader, term }) => {
@@ -23,6 +25,10 @@ export function watchRaft(
   });
   node.on('membershipChange', ({ index, members }) => {
     log.info({ index, members: members.map(({ id, role }) => ({ id, role })) }, 'membership changed');
+    if (members.some(({ id }) => id === node.id)) return;
+    const message = `node ${String(node.id)} is no member any more; stop it and remove its data directory, whose id is used up`;
+    alarms.raise('removed', message);
+    log.warn(message);
   });
   node.on('appendDurable', (event) => {
     metrics.appendDurable(event);

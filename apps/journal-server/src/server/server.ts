@@ -77,6 +77,11 @@ export class RunningServer {
   async open(): Promise<void> {
     const { log } = this;
     const [config, version] = [this.#config, this.#version];
+    if (config.node.insecure) {
+      log.warn(
+        'INSECURE: everybody who reaches this node can read and change everything; --insecure says that this is wanted',
+      );
+    }
     const machine = new JournalMachine();
     const group = await RaftGroup.start({ config, machine, log, version, signal: this.#stopSignal.signal });
     this.#group = group;
@@ -92,7 +97,7 @@ export class RunningServer {
       fatal: () => this.#fatal,
     });
     this.#parts = parts;
-    watchRaft(group.node, parts.metrics, log, (error) => {
+    watchRaft(group.node, parts.metrics, log, this.#alarms, (error) => {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });
     });

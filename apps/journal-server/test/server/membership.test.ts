@@ -79,6 +79,8 @@ describe('membership', () => {
     await append(again, commitOf('vm.x', '2'));
     expect((await run('member', 'remove', '2')).code).toBe(0);
     expect(await roles()).toEqual(['1 leader']);
+    const { alarms } = await call(again.cluster, again.cluster.getStatus.bind(again.cluster), {});
+    expect(alarms).toMatchObject([{ code: 'removed', nodeId: 2 }]);
     await back.kill('SIGTERM');
     await append(founder, commitOf('vm.x', '3'));
     expect((await listing(founder)).length).toBe(502);

@@ -20,6 +20,7 @@ export class ForwardedAppends {
   readonly #forwarder: LeaderForwarder;
   readonly #header: HeaderReader;
   readonly #decided: (outcomes: readonly journal.AppendOutcome[]) => void;
+  readonly #hold: (held: boolean) => void;
   readonly #streams = new Set<Onward>();
   #current: Onward | undefined;
 
@@ -27,10 +28,13 @@ export class ForwardedAppends {
     forwarder: LeaderForwarder,
     header: HeaderReader,
     decided: (outcomes: readonly journal.AppendOutcome[]) => void,
+    /** Called with true while the leader takes no more, so that the client is read no further. */
+    hold: (held: boolean) => void,
   ) {
     this.#forwarder = forwarder;
     this.#header = header;
     this.#decided = decided;
+    this.#hold = hold;
   }
 
   /** Every item gets its outcome, from the leader or from here. */
@@ -39,7 +43,7 @@ export class ForwardedAppends {
     try {
       const onward = this.#towards(leader);
       for (const id of ids) onward.pending.add(id);
-      onward.stream.write(message);
+      if (!onward.stream.write(message)) this.#hold(true);
     } catch (error) {
       const known = statusOf(error);
       if (known === undefined) throw error;
@@ -68,6 +72,9 @@ export class ForwardedAppends {
       for (const { correlationId } of outcomes) onward.pending.delete(correlationId);
       this.#decided(outcomes);
     });
+    stream.on('drain', () => {
+      this.#hold(false);
+    });
     stream.on('error', (error: ServiceError) => {
       this.#ended(onward, error.code === status.CANCELLED ? status.UNAVAILABLE : error.code, error.details);
     });
@@ -81,6 +88,7 @@ export class ForwardedAppends {
   #ended(onward: Onward, code: status, details: string): void {
     this.#streams.delete(onward);
     if (this.#current === onward) this.#current = undefined;
+    this.#hold(false);
     const metadata = new Metadata();
     metadata.set(OUTCOME_KEY, 'unknown');
     const failure: Status = { code, details: `the connection to the leader broke: ${details}`, metadata };

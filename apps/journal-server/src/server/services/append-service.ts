@@ -62,6 +62,10 @@ class AppendSession {
   #flushing = false;
   #inFlight = 0;
   #paused = false;
+  /** The leader takes no more for now. */
+  #held = false;
+  /** The client has not read the outcomes that were sent. */
+  #unread = false;
   #ended = false;
   #closed = false;
   #draining = false;
@@ -77,9 +81,17 @@ class AppendSession {
     this.#whenClosed = [whenClosed];
     this.#context = context;
     this.#options = options;
-    this.#forwarded = new ForwardedAppends(options.forwarder, headersOf(call.metadata), (outcomes) => {
-      this.#decided(outcomes);
-    });
+    this.#forwarded = new ForwardedAppends(
+      options.forwarder,
+      headersOf(call.metadata),
+      (outcomes) => {
+        this.#decided(outcomes);
+      },
+      (held) => {
+        this.#held = held;
+        this.#regulate();
+      },
+    );
   }
 
   start(): void {
@@ -119,10 +131,7 @@ class AppendSession {
       return;
     }
     this.#inFlight += message.items.length;
-    if (this.#inFlight > IN_FLIGHT_MAX && !this.#paused) {
-      this.#paused = true;
-      this.#call.pause();
-    }
+    this.#regulate();
     const elsewhere = this.#options.whoLeads();
     if (elsewhere !== undefined) this.#forwarded.send(message, elsewhere);
     else for (const item of message.items) void this.#append(item);
@@ -161,22 +170,28 @@ class AppendSession {
     const outcomes = this.#outcomes;
     this.#outcomes = [];
     if (outcomes.length > 0 && !this.#call.write({ outcomes })) {
-      // The client does not read its outcomes: until it does, it gets to send nothing either.
-      this.#paused = true;
-      this.#call.pause();
+      this.#unread = true;
       this.#call.once('drain', () => {
-        this.#resume();
+        this.#unread = false;
+        this.#regulate();
       });
-    } else if (this.#paused && !this.#call.writableNeedDrain) {
-      this.#resume();
     }
+    this.#regulate();
     this.#finishIfDone();
   }
 
-  #resume(): void {
-    if (this.#closed || this.#inFlight > IN_FLIGHT_MAX / 2) return;
-    this.#paused = false;
-    this.#call.resume();
+  /**
+   * Reads the client's stream only while there is room: not while too much is undecided, while the leader takes no
+   * more, or while the client does not read its outcomes.
+   */
+  #regulate(): void {
+    if (this.#closed) return;
+    const limit = this.#paused ? IN_FLIGHT_MAX / 2 : IN_FLIGHT_MAX;
+    const pause = this.#held || this.#unread || this.#inFlight > limit;
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.#call.pause();
+    else this.#call.resume();
   }
 
   #finishIfDone(): void {
