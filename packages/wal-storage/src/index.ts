@@ -18,6 +18,8 @@ export { DirectorySnapshotStore } from './snapshot/directory-snapshot-store.ts';
 export type { DirectorySnapshotStoreOptions } from './snapshot/directory-snapshot-store.ts';
 export { openWalStorage } from './wal-storage.ts';
 export type { WalStorage, WalStorageOptions } from './wal-storage.ts';
+export { openDirectoryPeers } from './offline/directory-peers.ts';
+export type { DirectoryPeers } from './offline/directory-peers.ts';
 export { inspectWal } from './offline/inspect.ts';
 export type { WalInspection } from './offline/inspect.ts';
 export type { WalFinding } from './offline/judge.ts';

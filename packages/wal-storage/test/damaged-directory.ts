@@ -58,9 +58,12 @@ export interface Setup {
 }
 
 /** A directory with ten entries in files 1 (1 to 3), 4 (4 and 5), 6, 7 (7 to 10), all of term 1 but the last file. */
-export async function directory(setup: Setup = {}): Promise<FaultyFileSystem> {
+export async function directory(
+  setup: Setup = {},
+  identity: { nodeId?: number } = {},
+): Promise<FaultyFileSystem> {
   const fileSystem = new FaultyFileSystem();
-  const { storage } = storageOn(fileSystem);
+  const { storage } = storageOn(fileSystem, identity);
   const model = new ModelledLog(storage.log);
   await model.open();
   await storage.snapshots.open();

@@ -1,7 +1,7 @@
 import type { Entry } from '@pact-journal/raft-core';
 import { toLogIndex, toTerm } from '@pact-journal/raft-core';
 import { describe, expect, it } from 'vitest';
-import { inspectWal, repairWal, verifyWal } from '../src/index.ts';
+import { inspectWal, openDirectoryPeers, repairWal, verifyWal } from '../src/index.ts';
 import type { PeerEntries, RepairPeers } from '../src/index.ts';
 import { FaultyFileSystem, exploreCrashes } from '../src/testing/index.ts';
 import { ALL, RAFT, cut, damage, directory, listing, save, storageOn, wal } from './damaged-directory.ts';
@@ -287,5 +287,56 @@ describe('repair', () => {
     });
     expect(images).toBeGreaterThan(20);
     expect(ALL).toHaveLength(whole.entries.length);
+  });
+});
+
+describe('a repair from the directories of other nodes', () => {
+  /** Another node's directory beside ours, on the same disk. */
+  async function withPeer(setup: Parameters<typeof directory>[0]): Promise<FaultyFileSystem> {
+    const fileSystem = await directory({ commit: 9 });
+    const peer = await directory(setup, { nodeId: 2 });
+    for (const name of ['wal', 'snapshots/chunks', 'snapshots/partial'])
+      fileSystem.disk.makeDirectory(`/peer/raft/${name}`);
+    for (const [path, content] of peer.disk.contents())
+      fileSystem.put(path.replace('/data/', '/peer/'), content);
+    return fileSystem;
+  }
+
+  it('takes what their commit hints prove', async () => {
+    const fileSystem = await withPeer({ commit: 8 });
+    damage(fileSystem, wal(6));
+    const from = await openDirectoryPeers(['/peer'], options(fileSystem));
+    expect(await repairWal('/data', from, options(fileSystem))).toMatchObject({
+      fetched: [{ from: 6, to: 6 }],
+    });
+    await expect(openDirectoryPeers(['/peer'], options(fileSystem))).rejects.toMatchObject({
+      code: 'locked',
+    });
+    await from.close();
+    expect(await readLog(fileSystem)).toEqual(await original());
+  });
+
+  it('takes a snapshot where they have compacted', async () => {
+    const fileSystem = await withPeer({ snapshots: [6], compactTo: 6, commit: 8 });
+    damage(fileSystem, wal(4));
+    const from = await openDirectoryPeers(['/peer'], options(fileSystem));
+    expect(await repairWal('/data', from, options(fileSystem))).toMatchObject({
+      snapshotIndex: 6,
+      fetched: [],
+    });
+    expect((await readLog(fileSystem)).entries.map(({ index }) => index)).toEqual([7, 8, 9, 10]);
+  });
+
+  it('is refused beyond what they know to be committed, and where they are damaged themselves', async () => {
+    const fileSystem = await withPeer({ commit: 5 });
+    damage(fileSystem, wal(6));
+    const from = await openDirectoryPeers(['/peer'], options(fileSystem));
+    expect(await refusedRepair(fileSystem, from)).toMatchObject({ code: 'unproven' });
+    await from.close();
+    damage(fileSystem, '/peer/raft/wal/4.json');
+    await expect(openDirectoryPeers(['/peer'], options(fileSystem))).rejects.toMatchObject({
+      code: 'corrupt',
+      message: /damaged itself/,
+    });
   });
 });

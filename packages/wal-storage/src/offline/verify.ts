@@ -39,6 +39,8 @@ export interface OfflineOptions {
 export interface Survey {
   readonly layout: Layout;
   readonly clusterId: string | undefined;
+  readonly nodeId: number | undefined;
+  readonly commitHint: number;
   readonly bounds: Bounds | undefined;
   readonly files: readonly FileSurvey[];
   /** Files whose entries must not be relied upon. */
@@ -136,7 +138,17 @@ export async function survey(fileSystem: FileSystem, layout: Layout): Promise<Su
     snapshots: catalogue.count,
     missing: mergeRanges(missing),
   };
-  return { layout, clusterId: identity?.clusterId, bounds, files, suspects, newestSnapshot, verification };
+  return {
+    layout,
+    clusterId: identity?.clusterId,
+    nodeId: identity?.nodeId,
+    commitHint,
+    bounds,
+    files,
+    suspects,
+    newestSnapshot,
+    verification,
+  };
 }
 
 function findingOf(error: WalStorageError): WalFinding {
