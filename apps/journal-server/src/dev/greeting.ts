@@ -11,10 +11,9 @@ interface Colors {
 
 /** What a person reads when the cluster is ready: where it is, and what to try. */
 export function greeting(nodes: readonly NodeLine[], plan: DevPlan, colors: Colors): string {
-  const [first] = nodes;
-  const endpoint =
-    first?.grpc === `127.0.0.1:${String(DEFAULT_PORTS.grpc)}` ? '' : ` --endpoint ${first?.grpc ?? ''}`;
-  const cli = `${cliName()}${endpoint}`;
+  const cli = cliName();
+  const endpoints = nodes.map(({ grpc }) => grpc).join(',');
+  const isDefault = endpoints === `127.0.0.1:${String(DEFAULT_PORTS.grpc)}`;
   const title =
     nodes.length === 1 ? 'The journal is running.' : `A journal of ${String(nodes.length)} nodes is running.`;
   const rows = nodes.map(
@@ -31,6 +30,7 @@ export function greeting(nodes: readonly NodeLine[], plan: DevPlan, colors: Colo
     '',
     'In another terminal, try:',
     '',
+    ...(isDefault ? [] : [`  export PACT_ENDPOINT=${endpoints}`]),
     `  ${cli} capture > capture.json`,
     `  ${cli} commit --vcluster ml-training -f capture.json -m "baseline"`,
     `  ${cli} boot node-001 --vcluster ml-training`,

@@ -1,4 +1,4 @@
-/** Who listens on a port, where the platform tells: /proc/net/tcp has the socket's inode, /proc/PID/fd who has it open. */
+/** Who holds a port, where the platform tells: /proc/net/tcp has the socket's inode, /proc/PID/fd who has it open. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface PortHolder {
@@ -10,12 +10,15 @@ export interface PortHolder {
 /** State `TCP_LISTEN` of proc(5), in hexadecimal. */
 const LISTEN = '0A';
 
-/** The process that listens on the TCP port; undefined where that cannot be found out. */
+/** The process that listens on the TCP port, or else is connected from it; undefined where that cannot be found out. */
 export async function portHolder(port: number): Promise<PortHolder | undefined> {
   const tables = await Promise.all(
     ['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
   );
-  const inodes = new Set(tables.flatMap((table) => listeningInodes(table, port)));
+  const sockets = tables.flatMap((table) => socketsOn(table, port));
+  const listening = sockets.filter((socket) => socket.listening);
+  // Without a listener it is the near end of somebody's connection.
+  const inodes = new Set((listening.length > 0 ? listening : sockets).map((socket) => socket.name));
   if (inodes.size === 0) return undefined;
   const processes = await readdir('/proc').catch(() => []);
   for (const pid of processes.filter((name) => /^\d+$/.test(name))) {
@@ -24,13 +27,18 @@ export async function portHolder(port: number): Promise<PortHolder | undefined> 
   return undefined;
 }
 
-function listeningInodes(table: string, port: number): readonly string[] {
+interface BoundSocket {
+  /** As it is shown in /proc/PID/fd. */
+  readonly name: string;
+  readonly listening: boolean;
+}
+
+function socketsOn(table: string, port: number): readonly BoundSocket[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return table.split('\n').flatMap((line) => {
     const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-    return local?.endsWith(suffix) === true && state === LISTEN && inode !== undefined
-      ? [`socket:[${inode}]`]
-      : [];
+    if (local?.endsWith(suffix) !== true || inode === undefined || inode === '0') return [];
+    return [{ name: `socket:[${inode}]`, listening: state === LISTEN }];
   });
 }
 

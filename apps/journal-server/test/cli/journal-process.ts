@@ -20,7 +20,7 @@ export interface RunningJournal {
 
 /** Ten ports a node are free from here on, as far as anyone can tell beforehand. */
 async function freeBasePort(nodes: number): Promise<number> {
-  for (let base = 20_000 + (process.pid % 2000) * 10; base < 60_000; base += 10 * nodes) {
+  for (let base = 20_000 + (process.pid % 1100) * 10; base < 32_000; base += 10 * nodes) {
     const ports = Array.from({ length: nodes }, (_, node) =>
       [0, 1, 2].map((port) => base + node * 10 + port),
     ).flat();

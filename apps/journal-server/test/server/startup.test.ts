@@ -17,7 +17,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { newEntryToWire } from '@pact-journal/journal-proto';
 import { protoPath } from 'grpc-health-check';
 import { failureLine, runCli } from '../cli/run-cli.ts';
-import { append, commitOf, listing, stubs } from '../support/calls.ts';
+import { append, call, commitOf, listing, stubs } from '../support/calls.ts';
 import { freePorts, TestNode, type NodePlace } from '../support/test-cluster.ts';
 
 let folder = '';
@@ -304,6 +304,25 @@ describe('a single server', () => {
     expect(lines.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining(['leader', 'serving', 'stopping', 'stopped']),
     );
+  });
+
+  test('listens off loopback where --insecure says so, and says it loudly', async () => {
+    const place = await newPlace('insecure');
+    const wildcard = place.grpc.replace('127.0.0.1', '0.0.0.0');
+    const node = new TestNode(place, [
+      '--listen-grpc',
+      wildcard,
+      '--advertise-grpc',
+      place.grpc,
+      '--insecure',
+    ]);
+    expect((await node.ready()).grpc).toBe(wildcard);
+    expect(node.log).toContain('INSECURE');
+    const { cluster, close } = stubs(place.grpc);
+    const shown = await call(cluster, cluster.getStatus.bind(cluster), {});
+    expect(shown).toMatchObject({ insecure: true, members: [{ grpc: place.grpc }] });
+    close();
+    await node.kill('SIGTERM');
   });
 
   test.each(['standalone', 'co-located'])('config/%s.toml runs', async (mode) => {

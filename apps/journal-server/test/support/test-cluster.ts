@@ -36,14 +36,16 @@ export interface NodePlace {
 }
 
 const PORTS_PER_NODE = 3;
-let nextPort = 21_000 + (process.pid % 1_000) * 30;
+/** Below 32768, where Linux begins to take ports for outgoing connections. */
+const PORTS = { first: 10_000, last: 31_900 } as const;
+let nextPort = PORTS.first + (process.pid % 720) * 30;
 
 /** That many consecutive ports are free now; no other call in this process gets them. */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = nextPort;
     nextPort += count;
-    if (nextPort > 60_000) nextPort = 21_000;
+    if (nextPort > PORTS.last) nextPort = PORTS.first;
     const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)));
     if (free.every(Boolean)) return first;
   }
