@@ -6,9 +6,14 @@ const SLICE_MS = 5;
 export class Slices {
   #end = performance.now() + SLICE_MS;
 
+  /** Whether {@link breathe} would do anything: spares tight loops an await. */
+  get isUsedUp(): boolean {
+    return performance.now() >= this.#end;
+  }
+
   /** Gives others a turn if this slice is used up. */
   async breathe(): Promise<void> {
-    if (performance.now() < this.#end) return;
+    if (!this.isUsedUp) return;
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });

@@ -140,7 +140,10 @@ export interface SnapshotStore {
   receive(stored: StoredSnapshot, source: SnapshotSource, signal: AbortSignal): Promise<void>;
   /** Makes a received snapshot `latest`. Atomic. */
   install(stored: StoredSnapshot): Promise<void>;
-  /** Reads a stored snapshot back, sections in their saved order, in bounded memory. */
+  /**
+   * Reads a stored snapshot back, sections in their saved order, in bounded memory. A record is valid until the next one
+   * is asked for: whoever keeps it copies it.
+   */
   load(
     stored: StoredSnapshot,
   ): AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>;

@@ -1,7 +1,6 @@
 /** Chunks: pieces of sealed sections, compressed, named by their content, written once. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { CompressStream, Decompressor } from 'zstd-napi';
 import { WalStorageError, ioError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { chunkFileName } from '../layout.ts';
@@ -9,94 +8,82 @@ import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
 import { Slices } from '../slices.ts';
 import type { ChunkInfo } from './manifest.ts';
 import { splitRecords } from './open-section.ts';
+import { FrameCompressor, FrameDecompressor, atLeast } from './zstd.ts';
 
 /** A chunk is closed once its records have this size together, so it is larger only by its last record. */
 const CHUNK_RAW_SIZE_BYTES = 1024 * 1024;
-/** What is compressed at a stretch; zstd takes a millisecond or two for it. */
-const COMPRESS_SLICE_SIZE_BYTES = 256 * 1024;
-/** zstd's own default: the speed is that of a disk, and journal JSON shrinks to a fifth or less. */
-const COMPRESSION_LEVEL = 3;
 const READ_SIZE_BYTES = 1024 * 1024;
 
-const NEWLINE = Buffer.from('\n', 'latin1');
+/** Writes sections as chunks. */
+export class ChunkWriter {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #onChunk: (sha256: string) => void;
+  readonly #compressor = new FrameCompressor();
+  readonly #slices = new Slices();
+  #raw: Buffer = Buffer.alloc(0);
+  #rawSizeBytes = 0;
+  #records = 0;
 
-/** Compresses without holding the event loop for long. */
-async function compress(parts: readonly Uint8Array[]): Promise<Uint8Array> {
-  const stream = new CompressStream({ compressionLevel: COMPRESSION_LEVEL, checksumFlag: true });
-  const output: Uint8Array[] = [];
-  const ended = new Promise<void>((resolve, reject) => {
-    stream.on('data', (piece: Uint8Array) => output.push(piece));
-    stream.on('end', resolve);
-    stream.on('error', reject);
-  });
-  const slices = new Slices();
-  const joined = Buffer.concat(parts);
-  for (let from = 0; from < joined.length; from += COMPRESS_SLICE_SIZE_BYTES) {
-    const piece = joined.subarray(from, from + COMPRESS_SLICE_SIZE_BYTES);
-    await new Promise<void>((resolve, reject) => {
-      stream.write(piece, (error) => (error === null || error === undefined ? resolve() : reject(error)));
-    });
-    await slices.breathe();
+  /** `onChunk` sees each chunk before it has its name. */
+  constructor(fileSystem: FileSystem, directory: string, onChunk: (sha256: string) => void) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#onChunk = onChunk;
   }
-  stream.end();
-  await ended;
-  return Buffer.concat(output);
+
+  /** Writes a section's records. Contents are durable when it resolves, names are not. */
+  async write(records: Iterable<Uint8Array>): Promise<readonly ChunkInfo[]> {
+    const chunks: ChunkInfo[] = [];
+    for (const record of records) {
+      this.#add(record);
+      if (this.#rawSizeBytes >= CHUNK_RAW_SIZE_BYTES) chunks.push(await this.#flush());
+      if (this.#slices.isUsedUp) await this.#slices.breathe();
+    }
+    if (this.#records > 0) chunks.push(await this.#flush());
+    return chunks;
+  }
+
+  #add(record: Uint8Array): void {
+    const end = this.#rawSizeBytes + record.length;
+    const room = atLeast(this.#raw, Math.max(end + 1, CHUNK_RAW_SIZE_BYTES));
+    if (room !== this.#raw) {
+      room.set(this.#raw.subarray(0, this.#rawSizeBytes));
+      this.#raw = room;
+    }
+    room.set(record, this.#rawSizeBytes);
+    room[end] = 0x0a;
+    this.#rawSizeBytes = end + 1;
+    this.#records++;
+  }
+
+  async #flush(): Promise<ChunkInfo> {
+    const raw = this.#raw.subarray(0, this.#rawSizeBytes);
+    const records = this.#records;
+    this.#rawSizeBytes = 0;
+    this.#records = 0;
+    const content = await this.#compressor.compress(raw, () => this.#slices.breathe());
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    this.#onChunk(sha256);
+    const info: ChunkInfo = { sha256, sizeBytes: content.length, rawSizeBytes: raw.length, records };
+    const path = join(this.#directory, chunkFileName(sha256));
+    if (!(await isIntact(this.#fileSystem, path, info)))
+      await writeChunkFile(this.#fileSystem, path, content);
+    return info;
+  }
 }
 
-/** Writes the records of a section as chunks, their names not yet durable. `onChunk` sees each before it has its name. */
-export async function writeChunks(
-  fileSystem: FileSystem,
-  directory: string,
-  records: Iterable<Uint8Array>,
-  onChunk: (sha256: string) => void,
-): Promise<readonly ChunkInfo[]> {
-  const chunks: ChunkInfo[] = [];
-  let parts: Uint8Array[] = [];
-  let count = 0;
-  let rawSizeBytes = 0;
-  const slices = new Slices();
-  const flush = async (): Promise<void> => {
-    chunks.push(await writeChunk(fileSystem, directory, parts, count, rawSizeBytes, onChunk));
-    parts = [];
-    count = 0;
-    rawSizeBytes = 0;
-  };
-  for (const record of records) {
-    parts.push(record, NEWLINE);
-    count++;
-    rawSizeBytes += record.length + 1;
-    if (rawSizeBytes >= CHUNK_RAW_SIZE_BYTES) await flush();
-    await slices.breathe();
-  }
-  if (count > 0) await flush();
-  return chunks;
-}
-
-async function writeChunk(
-  fileSystem: FileSystem,
-  directory: string,
-  parts: readonly Uint8Array[],
-  records: number,
-  rawSizeBytes: number,
-  onChunk: (sha256: string) => void,
-): Promise<ChunkInfo> {
-  const output = await compress(parts);
-  const sha256 = createHash('sha256').update(output).digest('hex');
-  onChunk(sha256);
-  const path = join(directory, chunkFileName(sha256));
-  const info: ChunkInfo = { sha256, sizeBytes: output.length, rawSizeBytes, records };
-  if (await isIntact(fileSystem, path, info)) return info;
+async function writeChunkFile(fileSystem: FileSystem, path: string, content: Uint8Array): Promise<void> {
   const temporary = path + TEMPORARY_SUFFIX;
   await fileSystem.remove(temporary);
   const file = await fileSystem.open(temporary, 'create');
   try {
-    await file.write(output, 0);
+    await file.write(content, 0);
     await file.sync();
   } finally {
     await file.close();
   }
   await fileSystem.rename(temporary, path);
-  return info;
 }
 
 /** SHA-256 of a file's contents, in lower-case hex. */
@@ -129,42 +116,53 @@ export async function isIntact(
   return (await hashFile(fileSystem, path)) === chunk.sha256;
 }
 
-/** The records of a chunk, verified. Fails with `corrupt`, `permission` or `io`. */
-export async function* readChunk(
-  fileSystem: FileSystem,
-  directory: string,
-  chunk: ChunkInfo,
-): AsyncGenerator<Uint8Array> {
-  const path = join(directory, chunkFileName(chunk.sha256));
-  const bytes = Buffer.allocUnsafe(chunk.sizeBytes);
-  try {
-    const file = await fileSystem.open(path, 'read');
-    try {
-      await file.read(bytes, 0);
-    } finally {
-      await file.close();
+/** Reads chunks, one at a time. */
+export class ChunkReader {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #decompressor = new FrameDecompressor();
+  #content: Buffer = Buffer.alloc(0);
+
+  constructor(fileSystem: FileSystem, directory: string) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+  }
+
+  /** The records of a chunk, verified, valid until the next chunk. Fails with `corrupt`, `permission` or `io`. */
+  async records(chunk: ChunkInfo): Promise<Iterable<Uint8Array>> {
+    const path = join(this.#directory, chunkFileName(chunk.sha256));
+    const content = await this.#read(path, chunk);
+    if (createHash('sha256').update(content).digest('hex') !== chunk.sha256) {
+      const message = `${path} is damaged: its content does not have the hash that its name says`;
+      throw new WalStorageError('corrupt', message, { path });
     }
-  } catch (error) {
-    throw ioError(error, 'reading a chunk of a snapshot', path);
+    return splitRecords(this.#decompress(path, content, chunk));
   }
-  if (createHash('sha256').update(bytes).digest('hex') !== chunk.sha256) {
-    throw new WalStorageError(
-      'corrupt',
-      `${path} is damaged: its content does not have the hash that its name says`,
-      { path },
-    );
+
+  async #read(path: string, chunk: ChunkInfo): Promise<Uint8Array> {
+    this.#content = atLeast(this.#content, chunk.sizeBytes);
+    const content = this.#content.subarray(0, chunk.sizeBytes);
+    try {
+      const file = await this.#fileSystem.open(path, 'read');
+      try {
+        return content.subarray(0, await file.read(content, 0));
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      throw ioError(error, 'reading a chunk of a snapshot', path);
+    }
   }
-  const raw = new Decompressor().decompress(bytes);
-  if (raw.length !== chunk.rawSizeBytes) {
-    throw new WalStorageError(
-      'corrupt',
-      `${path} holds ${raw.length} bytes where ${chunk.rawSizeBytes} were announced`,
-      { path },
-    );
-  }
-  const slices = new Slices();
-  for (const record of splitRecords(raw)) {
-    yield record;
-    await slices.breathe();
+
+  #decompress(path: string, content: Uint8Array, chunk: ChunkInfo): Uint8Array {
+    try {
+      return this.#decompressor.decompress(content, chunk.rawSizeBytes);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new WalStorageError('corrupt', `${path} does not hold what the snapshot says: ${reason}`, {
+        path,
+        cause: error,
+      });
+    }
   }
 }

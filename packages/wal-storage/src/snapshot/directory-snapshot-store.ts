@@ -19,9 +19,10 @@ import { chunkFileName, layoutOf } from '../layout.ts';
 import type { Layout } from '../layout.ts';
 import type { PayloadFormat } from '../log/line.ts';
 import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
+import { Slices } from '../slices.ts';
 import { Catalogue, chunksOf, recordOf, snapshotPath } from './catalogue.ts';
 import type { SnapshotRecord } from './catalogue.ts';
-import { isIntact, readChunk, writeChunks } from './chunks.ts';
+import { ChunkReader, ChunkWriter, isIntact } from './chunks.ts';
 import { readLines } from './line-reader.ts';
 import { headerDocument } from './manifest.ts';
 import type { OpenSection, SealedSection } from './manifest.ts';
@@ -139,6 +140,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
   ): Promise<SnapshotRecord> {
     const writer = new ManifestWriter(file);
     await writer.document(headerDocument(this.#options.clusterId, meta));
+    const chunkWriter = new ChunkWriter(this.#fileSystem, this.#layout.chunks, pin);
     const keys = new Set<string>();
     for (const { key, sealed, records } of content.sections.map(bindRecords)) {
       if (keys.has(key) || Buffer.byteLength(key) > KEY_SIZE_BYTES_MAX) {
@@ -158,7 +160,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
         known ?? {
           kind: 'sealed',
           key,
-          chunks: await writeChunks(this.#fileSystem, this.#layout.chunks, records(), pin),
+          chunks: await chunkWriter.write(records()),
         },
       );
     }
@@ -288,10 +290,13 @@ export class DirectorySnapshotStore implements SnapshotStore {
     if (record === undefined) throw this.#unknown(stored.manifest.sha256);
     const pinned = chunksOf(record.sections).map((chunk) => chunk.sha256);
     for (const sha256 of pinned) this.#catalogue.pin(sha256);
+    const readers: ChunkReader[] = [];
     try {
       for (const section of record.sections) {
         const records =
-          section.kind === 'sealed' ? this.#sealedRecords(section) : this.#openRecords(record.path, section);
+          section.kind === 'sealed'
+            ? this.#sealedRecords(section, readers)
+            : this.#openRecords(record.path, section);
         yield { key: section.key, records };
       }
     } finally {
@@ -299,8 +304,20 @@ export class DirectorySnapshotStore implements SnapshotStore {
     }
   }
 
-  async *#sealedRecords(section: SealedSection): AsyncGenerator<Uint8Array> {
-    for (const chunk of section.chunks) yield* readChunk(this.#fileSystem, this.#layout.chunks, chunk);
+  /** `idle` readers are used again, with their buffers; a section that is read beside another gets its own. */
+  async *#sealedRecords(section: SealedSection, idle: ChunkReader[]): AsyncGenerator<Uint8Array> {
+    const reader = idle.pop() ?? new ChunkReader(this.#fileSystem, this.#layout.chunks);
+    const slices = new Slices();
+    try {
+      for (const chunk of section.chunks) {
+        for (const record of await reader.records(chunk)) {
+          yield record;
+          if (slices.isUsedUp) await slices.breathe();
+        }
+      }
+    } finally {
+      idle.push(reader);
+    }
   }
 
   async *#openRecords(path: string, section: OpenSection): AsyncGenerator<Uint8Array> {
