@@ -235,19 +235,25 @@ export class Oracle {
    * still be in, a majority remains.
    */
   mayLose(candidates: readonly NodeId[]): readonly NodeId[] {
-    const lost: NodeId[] = [];
-    if (this.#changePending()) return lost;
+    const lost = new Set<NodeId>();
+    if (this.#changePending()) return [];
     const newest = this.#configs.at(-1);
-    // A learner is left alone: it may be about to be promoted by itself.
-    const voters = candidates.filter((id) => newest?.incoming.includes(id) === true);
-    for (const id of voters) {
-      const without = [...lost, id];
-      const survives = (voters: readonly NodeId[]): boolean =>
-        voters.length === 0 || voters.filter((voter) => !without.includes(voter)).length * 2 > voters.length;
-      if (this.#configs.every(({ incoming, outgoing }) => survives(incoming) && survives(outgoing)))
-        lost.push(id);
+    for (const id of candidates) {
+      // A learner is left alone: it may be about to be promoted by itself.
+      if (newest?.incoming.includes(id) !== true) continue;
+      lost.add(id);
+      if (!this.#configs.every((config) => survives(config, lost))) lost.delete(id);
     }
-    return lost;
+    return [...lost];
+  }
+
+  /**
+   * True when the group cannot work without these hosts: a change of membership that was on its way when they were lost
+   * has come through since, and made them indispensable.
+   */
+  cannotDoWithout(lost: ReadonlySet<NodeId>): boolean {
+    const newest = this.#configs.at(-1);
+    return newest !== undefined && !survives(newest, lost);
   }
 
   /** A change that is in some log and not applied yet could take another majority away. */
@@ -298,6 +304,13 @@ export class Oracle {
       `node ${node} applies entry ${index} of term ${term}, which is only on the disks of ${[...holders].join(', ') || 'nobody'}`,
     );
   }
+}
+
+/** True when a majority of each half is still there. */
+function survives({ incoming, outgoing }: Voters, lost: ReadonlySet<NodeId>): boolean {
+  return [incoming, outgoing].every(
+    (half) => half.length === 0 || half.filter((id) => !lost.has(id)).length * 2 > half.length,
+  );
 }
 
 function sameEntry(a: Entry, b: Entry): boolean {

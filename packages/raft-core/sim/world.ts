@@ -86,7 +86,9 @@ export class World {
       };
       probe();
       await this.clock.run(RECOVERY_MS, observe, done);
-      if (!done()) this.#broke(new Violation('liveness', this.#stuck()));
+      if (!done() && !this.#oracle.cannotDoWithout(this.#lost)) {
+        this.#broke(new Violation('liveness', this.#stuck()));
+      }
     }
     return {
       seed: this.#seed,
