@@ -1,26 +1,9 @@
 /** What Prometheus is told (https://prometheus.io/docs/practices/naming/). */
 import { status } from '@grpc/grpc-js';
-import type { JournalView } from '@pact-journal/journal-state';
-import type { BuildReason, OverlayEvent, OverlayStats } from '@pact-journal/overlay-builder';
+import type { OverlayEvent } from '@pact-journal/overlay-builder';
 import type { RaftEvents } from '@pact-journal/raft-core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClusterFacts } from './facts.ts';
-
-export interface MetricSources {
-  readonly facts: () => ClusterFacts;
-  readonly journal: () => JournalView;
-  readonly overlays: () => OverlayStats;
-  readonly boots: () => BootCounts;
-  /** Emergencies that have outlived their window. */
-  readonly staleEmergencies: () => number;
-  readonly version: string;
-}
-
-export interface BootCounts {
-  readonly bootsActive: number;
-  readonly bootsRefused: number;
-  readonly subscribers: number;
-}
+import { registerWatches, type MetricSources } from './metric-watches.ts';
 
 const LATENCY_BUCKETS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const BOOT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300];
@@ -37,6 +20,7 @@ export class ServerMetrics {
   readonly #leaderChanges: Counter;
   readonly #elections: Counter;
   readonly #snapshotSeconds: Histogram;
+  readonly #snapshotTime: Gauge;
   readonly #overlaySeconds: Histogram;
   readonly #overlayFailures: Counter<'stage'>;
 
@@ -95,6 +79,11 @@ export class ServerMetrics {
       'Time that a snapshot took until it was durable.',
       BOOT_BUCKETS,
     );
+    this.#snapshotTime = new Gauge({
+      name: 'pact_raft_snapshot_timestamp_seconds',
+      help: 'When this node last took a snapshot, in seconds since 1970; 0 where it has not since it was started.',
+      registers,
+    });
     this.#overlaySeconds = histogram(
       'pact_journal_overlay_build_duration_seconds',
       'Time that an overlay took to build, waiting included.',
@@ -105,8 +94,7 @@ export class ServerMetrics {
       'Overlays that could not be built or stored.',
       ['stage'],
     );
-    registerRaftGauges(this.#registry, sources);
-    registerJournalMetrics(this.#registry, sources);
+    registerWatches(this.#registry, sources);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -150,122 +138,6 @@ export class ServerMetrics {
 
   snapshotSaved(event: RaftEvents['snapshotSaved']): void {
     this.#snapshotSeconds.observe(event.durationMs / 1_000);
+    this.#snapshotTime.set(Date.now() / 1_000);
   }
-}
-
-/** A gauge whose value is looked up at every scrape. */
-function watched(registry: Registry, name: string, help: string, value: () => number): void {
-  const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(value()) });
-}
-
-/** A counter that something else counts, looked up at every scrape. */
-function counted<Label extends string = never>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: Label[],
-  add: (counter: Counter<Label>) => void,
-): void {
-  const counter: Counter<Label> = new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect: () => {
-      counter.reset();
-      add(counter);
-    },
-  });
-}
-
-function registerRaftGauges(registry: Registry, { facts, version }: MetricSources): void {
-  watched(registry, 'pact_raft_leader', '1 on the leader, 0 on others.', () =>
-    facts().role === 'leader' ? 1 : 0,
-  );
-  watched(registry, 'pact_raft_term', 'Raft term.', () => facts().term);
-  watched(registry, 'pact_raft_has_leader', '1 while this node knows a leader.', () =>
-    facts().leaderId === 0 ? 0 : 1,
-  );
-  watched(
-    registry,
-    'pact_raft_log_entries',
-    'Entries in the Raft log of this node.',
-    () => facts().lastIndex - facts().firstIndex + 1,
-  );
-  watched(
-    registry,
-    'pact_raft_commit_index',
-    'Highest log index known to be committed.',
-    () => facts().commitIndex,
-  );
-  watched(registry, 'pact_raft_applied_index', 'Highest log index applied here.', () => facts().appliedIndex);
-  watched(
-    registry,
-    'pact_raft_snapshot_index',
-    'Log index of the newest snapshot of this node; 0 for none.',
-    () => facts().snapshotIndex,
-  );
-  watched(
-    registry,
-    'pact_raft_members',
-    'Members of the group, learners included.',
-    () => facts().members.length,
-  );
-  const lag: Gauge<'follower'> = new Gauge({
-    name: 'pact_raft_replication_lag',
-    help: 'Log entries that a follower lacks. Only the leader has values.',
-    labelNames: ['follower'],
-    registers: [registry],
-    collect: () => {
-      const now = facts();
-      lag.reset();
-      for (const member of now.members) {
-        if (member.id === now.nodeId || member.matchIndex === undefined) continue;
-        lag.set({ follower: String(member.id) }, Math.max(0, now.lastIndex - member.matchIndex));
-      }
-    },
-  });
-  const build = new Gauge({
-    name: 'pact_build_info',
-    help: 'Always 1; the labels say what runs.',
-    labelNames: ['version', 'node_version'],
-    registers: [registry],
-  });
-  build.set({ version, node_version: process.versions.node }, 1);
-}
-
-function registerJournalMetrics(
-  registry: Registry,
-  { journal, overlays, boots, staleEmergencies }: MetricSources,
-): void {
-  counted(registry, 'pact_journal_entries_total', 'Entries in the journal.', [], (counter) => {
-    counter.inc(journal().entryCount);
-  });
-  counted(registry, 'pact_journal_operations_total', 'Operations in the audit log.', [], (counter) => {
-    counter.inc(journal().operationCount);
-  });
-  counted(
-    registry,
-    'pact_journal_overlay_builds_total',
-    'Overlays built by this node, by what made it build.',
-    ['reason'],
-    (counter) => {
-      const { builds } = overlays();
-      for (const reason of Object.keys(builds) as BuildReason[]) counter.inc({ reason }, builds[reason]);
-    },
-  );
-  watched(
-    registry,
-    'pact_journal_overlays_stale',
-    'Virtual clusters whose stored overlay is missing or older than their configuration.',
-    () => overlays().stale,
-  );
-  watched(registry, 'pact_journal_boot_streams_active', 'Boots being streamed.', () => boots().bootsActive);
-  watched(registry, 'pact_journal_subscribers_active', 'Live subscriptions.', () => boots().subscribers);
-  watched(
-    registry,
-    'pact_emergency_sessions_stale',
-    'Emergencies that have outlived their window and were not ended.',
-    staleEmergencies,
-  );
 }

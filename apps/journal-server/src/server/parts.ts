@@ -70,6 +70,7 @@ export function createParts(options: PartsOptions): Parts {
   });
   const metrics = new ServerMetrics({
     facts: () => group.facts(),
+    raft: () => node.status(),
     journal,
     overlays: () => overlays.manager.stats(),
     boots: () => bootServer.stats(),

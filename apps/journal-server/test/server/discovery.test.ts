@@ -199,6 +199,8 @@ describe('HTTP on the metrics port', () => {
     expect(await value('pact_journal_boot_streams_active')).toBe(0);
     expect(await value('pact_journal_boot_stream_duration_seconds_count')).toBe(0);
     expect(await value('pact_emergency_sessions_stale')).toBe(0);
+    expect(await value('pact_raft_queue_bytes{queue="proposals"}')).toBeGreaterThanOrEqual(0);
+    expect(await value('pact_journal_boot_refusals_total')).toBe(0);
     expect(
       await value('pact_grpc_requests_total{method="/pact.journal.ConfigService/AppendEntry",code="OK"}'),
     ).toBeGreaterThan(0);
