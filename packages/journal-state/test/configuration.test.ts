@@ -338,6 +338,7 @@ describe('the end of a ttl', () => {
     fixture.advance(TTL_SECONDS_MIN);
     fixture.expire();
     expect(kernel(fixture, ml)).toEqual({ a: '1', b: '3' });
+    expect(fixture.journal.history('kernel', 'b').map((change) => change.sequence)).toEqual([0, 1, 2]);
   });
 
   it('does not bring back a value whose own ttl has ended meanwhile', () => {

@@ -555,6 +555,21 @@ describe('entries', () => {
     expect(found(mixed(), filter)).toEqual(expected);
   });
 
+  it('of several rare types are found among many others, in order', () => {
+    const fixture = new JournalFixture();
+    const expected: number[] = [];
+    for (let i = 0; i < 200; i += 1) {
+      const entry_type = i % 50 === 7 ? 'ShellSession' : i % 50 === 3 ? 'ExecLog' : 'Commit';
+      const sequence = fixture.append(anEntry({ entry_type }));
+      if (entry_type !== 'Commit') expected.push(sequence);
+    }
+    expect(found(fixture, { entry_types: ['ShellSession', 'ExecLog'] })).toEqual(expected);
+    expect(found(fixture, { entry_types: ['ShellSession', 'ExecLog'], limit: 3 })).toEqual(
+      expected.slice(-3),
+    );
+    expect(found(fixture, { entry_types: ['ExecLog', 'Commit'], limit: 2 })).toEqual([198, 199]);
+  });
+
   it('that arrive while a list is being read do not show in it', () => {
     const fixture = mixed();
     const iterator = fixture.journal.entries({ author: 'bob' })[Symbol.iterator]();
