@@ -17,7 +17,7 @@ import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
 import { Deadlines } from './deadlines.ts';
 import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
-import { keepAlive } from './keepalive.ts';
+import { KeepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { readRequest } from './request.ts';
 import { isPlain, serveUnary } from './unary.ts';
@@ -98,6 +98,7 @@ export class BootFront {
   readonly #forwarder: Forwarder;
   /** Open connections, and what forwarded calls are told of the peer. */
   readonly #sessions = new Map<ServerHttp2Session, Readonly<Record<string, string>>>();
+  readonly #keepAlive: KeepAlive;
   readonly #deadlines = new Deadlines<NativeCall>((call) =>
     call.expire(statusOf(new BootStreamError('deadlineExceeded', 'the deadline has passed'))),
   );
@@ -105,6 +106,10 @@ export class BootFront {
   constructor(options: BootFrontOptions) {
     this.#options = options;
     this.#forwarder = new Forwarder(options.grpcServer);
+    this.#keepAlive = new KeepAlive(
+      options.keepAliveIntervalMs ?? 30_000,
+      options.keepAliveTimeoutMs ?? 20_000,
+    );
     const serverOptions: ServerOptions = {
       maxSessionMemory: 64,
       settings: {
@@ -163,11 +168,10 @@ export class BootFront {
     const socket = session.socket;
     const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
     this.#sessions.set(session, { ...this.#options.peerMetadata?.(socket), [FRONT_PEER_KEY]: peer });
-    const { keepAliveIntervalMs = 30_000, keepAliveTimeoutMs = 20_000 } = this.#options;
-    const stop = keepAlive(session, keepAliveIntervalMs, keepAliveTimeoutMs);
+    this.#keepAlive.add(session);
     session.on('error', ignore);
     session.once('close', () => {
-      stop();
+      this.#keepAlive.delete(session);
       this.#sessions.delete(session);
     });
   }
@@ -208,16 +212,7 @@ export class BootFront {
     } catch (error) {
       call.end(statusOf(error));
     }
-    stream.once('close', () => {
-      if (admitted) bootServer.releaseBoot();
-      this.#deadlines.delete(call);
-      call.onClose?.();
-      this.#options.onCallEnd?.({
-        method,
-        statusCode: call.statusCode ?? 1,
-        durationMs: performance.now() - call.startedMs,
-      });
-    });
+    this.#onceClosed(stream, method, call, admitted);
     if (call.statusCode !== undefined) return;
 
     const longest = isBoot ? call.startedMs + bootServer.limits.bootDurationMsMax : Infinity;
@@ -227,6 +222,25 @@ export class BootFront {
       (message) => this.#answer(method, call, stream, headers, message),
       (error) => call.end(statusOf(error)),
     );
+  }
+
+  /** On its own, so that what is kept until the stream closes is not the request's headers too. */
+  #onceClosed(
+    stream: ServerHttp2Stream,
+    method: FrontCall['method'],
+    call: NativeCall,
+    admitted: boolean,
+  ): void {
+    stream.once('close', () => {
+      if (admitted) this.#options.bootServer.releaseBoot();
+      this.#deadlines.delete(call);
+      call.onClose?.();
+      this.#options.onCallEnd?.({
+        method,
+        statusCode: call.statusCode ?? 1,
+        durationMs: performance.now() - call.startedMs,
+      });
+    });
   }
 
   #answer(

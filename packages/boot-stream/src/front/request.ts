@@ -15,27 +15,33 @@ export function readRequest(
 ): void {
   let pieces: Buffer[] = [];
   let sizeBytes = 0;
-  let failed = false;
-  const fail = (error: unknown): void => {
-    failed = true;
-    pieces = [];
-    onError(error);
-  };
-  stream.on('data', (piece: Buffer) => {
-    if (failed) return;
+  const onData = (piece: Buffer): void => {
     pieces.push(piece);
     sizeBytes += piece.length;
     if (sizeBytes > FRAME_PREFIX_BYTES + sizeBytesMax) fail(tooLarge(sizeBytesMax));
-  });
-  stream.once('end', () => {
-    if (failed) return;
+  };
+  const onEnd = (): void => {
+    stop();
     try {
       const [first = Buffer.alloc(0)] = pieces;
       onMessage(onlyMessage(pieces.length > 1 ? Buffer.concat(pieces, sizeBytes) : first, sizeBytesMax));
     } catch (error) {
-      fail(error);
+      onError(error);
     }
-  });
+  };
+  // A subscription lives long: nothing of its request is kept with it.
+  const stop = (): void => {
+    stream.removeListener('data', onData);
+    stream.removeListener('end', onEnd);
+  };
+  const fail = (error: unknown): void => {
+    stop();
+    pieces = [];
+    stream.resume(); // what is left of the request must not keep the stream
+    onError(error);
+  };
+  stream.on('data', onData);
+  stream.on('end', onEnd);
 }
 
 function onlyMessage(received: Buffer, sizeBytesMax: number): Buffer {
