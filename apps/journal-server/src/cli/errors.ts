@@ -51,6 +51,8 @@ const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['permission', 'refused'],
   ['foreignDirectory', 'refused'],
   ['newerFormat', 'refused'],
+  ['unproven', 'refused'],
+  ['contradiction', 'damaged'],
   ['corrupt', 'damaged'],
   ['hole', 'damaged'],
   ['overlap', 'damaged'],

@@ -1,13 +1,14 @@
-/** `pact-journal wal`: a look at a data directory offline. */
+/** `pact-journal wal`: looking at, checking and repairing a data directory offline. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { WalRepair } from '@pact-journal/wal-storage';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes, formatCount, printFields } from '../tables.ts';
 
 export function register(program: Command, context: CliContext): void {
-  const wal = program.command('wal').description('Inspect and verify a data directory offline.');
+  const wal = program.command('wal').description('Inspect, verify and repair a data directory offline.');
 
   wal
     .command('inspect')
@@ -104,6 +105,59 @@ export function register(program: Command, context: CliContext): void {
       const others = damage.length === 1 ? '' : ` (and ${String(damage.length - 1)} more)`;
       throw new CliError('damaged', `${dir}: ${first.message}${others}`);
     });
+
+  registerRepair(wal, context);
+}
+
+function registerRepair(wal: Command, context: CliContext): void {
+  wal
+    .command('repair')
+    .description(
+      'Replace missing and damaged log entries by those of healthy nodes. Nothing is used that no node knows to be committed, and the damaged log is kept.',
+    )
+    .argument('<dir>', 'the data directory to repair, as in data_dir; its server must be stopped')
+    .requiredOption(
+      '--from <dir...>',
+      'data directories of other nodes of the cluster that are stopped, or copies of them',
+    )
+    .option('--dry-run', 'show what would be taken and change nothing')
+    .action(async (dir: string, flags: { readonly from: readonly string[]; readonly dryRun?: boolean }) => {
+      for (const path of [dir, ...flags.from]) requireDataDir(path);
+      const { openDirectoryPeers, repairWal } = await import('@pact-journal/wal-storage');
+      const peers = await openDirectoryPeers(flags.from);
+      try {
+        const result = await repairWal(dir, peers, { dryRun: flags.dryRun === true });
+        printRepair(context, result, flags.dryRun === true);
+      } finally {
+        await peers.close();
+      }
+    });
+}
+
+function printRepair(context: CliContext, result: WalRepair, dryRun: boolean): void {
+  const { before, fetched, snapshotIndex, droppedFrom, damagedLogPath } = result;
+  if (context.globals.json) {
+    return context.out.json({
+      was_ok: before.ok,
+      dry_run: dryRun,
+      fetched,
+      snapshot_index: snapshotIndex ?? null,
+      dropped_from: droppedFrom ?? null,
+      damaged_log: damagedLogPath ?? null,
+    });
+  }
+  if (before.ok) return context.out.line('nothing is damaged, and nothing was changed');
+  const ranges = fetched.map(({ from, to }) =>
+    from === to ? String(from) : `${String(from)} to ${String(to)}`,
+  );
+  const verb = dryRun ? 'would take' : 'took';
+  printFields(context.out, [
+    ['found', before.findings.map(({ message }) => message).join('; ')],
+    [`${verb} entries`, ranges.join(', ') || 'none'],
+    [`${verb} the snapshot of entry`, text(snapshotIndex) ?? '-'],
+    ['dropped, never committed', droppedFrom === undefined ? '-' : `from entry ${String(droppedFrom)} on`],
+    ['the damaged log is kept in', damagedLogPath ?? '-'],
+  ]);
 }
 
 function requireDataDir(dir: string): void {
