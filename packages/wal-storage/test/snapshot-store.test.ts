@@ -204,6 +204,28 @@ describe('a snapshot', () => {
     await outcome;
   });
 
+  it('is fetched again after a sync that failed, which may have lost what can still be read', async () => {
+    const from = openStore();
+    await from.open();
+    const stored = await from.save(
+      meta(5),
+      content([{ key: 's', sealed: true, records: [bytesOf('record')] }]),
+    );
+    const fileSystem = new FaultyFileSystem();
+    const store = openStore(fileSystem);
+    await store.open();
+    for (const path of ['/data/raft', '/data', '/', '/data/raft/snapshots'])
+      await fileSystem.syncDirectory(path);
+    fileSystem.inject({ call: 'sync', path: /part$/, code: 'EIO', times: 2 });
+    const never = new AbortController().signal;
+    await expect(store.receive(stored, from, never)).rejects.toMatchObject({ code: 'io' });
+    await expect(store.receive(stored, from, never)).rejects.toMatchObject({ code: 'io' });
+    await store.receive(stored, from, never);
+    await store.install(stored);
+    const left = openStore(new FaultyFileSystem(fileSystem.disk.afterPowerCut([])));
+    expect(await left.open()).toEqual(stored);
+  });
+
   it('of another cluster is refused when it is received', async () => {
     const theirs = new DirectorySnapshotStore({
       dataDir: '/data',

@@ -68,7 +68,13 @@ export async function fetchPiece(
       await file.write(bytes, position);
       position += bytes.length;
     }
-    await file.sync();
+    try {
+      await file.sync();
+    } catch (error) {
+      // Its data may be gone from the disk and still be there to read: it must not be taken up again.
+      await fileSystem.remove(partial);
+      throw error;
+    }
   } finally {
     await file.close();
   }
