@@ -7,6 +7,7 @@ import {
   type MethodDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { OUTCOME_KEY } from '@pact-journal/journal-proto';
 import type { Member, NotLeaderError } from '@pact-journal/raft-core';
 import { CallError } from './grpc-status.ts';
 import type { HeaderReader, IncomingCall } from './incoming.ts';
@@ -59,7 +60,7 @@ export class LeaderForwarder {
         metadata,
         { deadline: incoming.deadline },
         (error: ServiceError | null, response?: Response) => {
-          if (error !== null) reject(new CallError(error.code, error.details, error.metadata));
+          if (error !== null) reject(forwardedError(error));
           else if (response !== undefined) resolve(response);
           else reject(new CallError(status.INTERNAL, 'the leader answered nothing'));
         },
@@ -112,4 +113,14 @@ export class LeaderForwarder {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
+}
+
+/** What the leader said, or, where it said nothing, that nobody knows whether it did what it was asked. */
+function forwardedError({ code, details, metadata }: ServiceError): CallError {
+  const said = Object.keys(metadata.getMap()).length > 0;
+  const neverSent = details.startsWith('No connection established');
+  if (said) return new CallError(code, details, metadata);
+  const trailers = new Metadata();
+  if (!neverSent) trailers.set(OUTCOME_KEY, 'unknown');
+  return new CallError(code, `the leader cannot be reached: ${details.trim()}`, trailers);
 }

@@ -166,6 +166,14 @@ describe('a cluster of three voters and a learner', () => {
     const leader = await cluster.leader();
     await leader.kill('SIGKILL');
     const startedMs = performance.now();
+    const survivor = cluster.running[0]?.place.id ?? 0;
+    const refusal = await append(client(survivor), commitOf('a', '1')).catch(
+      (error: unknown) => error as ServiceError,
+    );
+    expect(refusal).toMatchObject({
+      code: status.UNAVAILABLE,
+      details: expect.stringMatching(/\S/) as string,
+    });
     await appendSomewhere('after-the-kill');
     expect(performance.now() - startedMs).toBeLessThan(3_000);
     cluster.startNode(leader.place.id);

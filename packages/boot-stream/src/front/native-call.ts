@@ -92,13 +92,21 @@ function trailersOf(status: CallStatus): OutgoingHttpHeaders {
   };
 }
 
-/** Printable ASCII but `%` stays, the rest becomes %XX of its UTF-8 (gRPC over HTTP/2, Responses). */
+/**
+ * Printable ASCII but `%` stays, the rest becomes %XX of its UTF-8 (gRPC over HTTP/2, Responses). So does a space
+ * first or last: HTTP/2 has receivers drop such a field (RFC 9113, 8.2.1).
+ */
 export function percentEncode(message: string): string {
-  if (!/[^ -~]|%/.test(message)) return message;
+  if (!/[^ -~]|%|^ | $/.test(message)) return message;
+  const bytes = Buffer.from(message);
   let encoded = '';
-  for (const byte of Buffer.from(message)) {
-    const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
-    encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const [index, byte] of bytes.entries()) {
+    const inner = index > 0 && index < bytes.length - 1;
+    const plain = byte > 0x20 && byte <= 0x7e && byte !== 0x25;
+    encoded +=
+      plain || (byte === 0x20 && inner)
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return encoded;
 }
