@@ -9,6 +9,14 @@ export function hex32(value: number): string {
   return byte(24) + byte(16) + byte(8) + byte(0);
 }
 
+/** Writes eight lower-case hex digits. */
+export function putHex32(bytes: Uint8Array, at: number, value: number): void {
+  for (let position = 0; position < 8; position++) {
+    const nibble = (value >>> (28 - 4 * position)) & 0xf;
+    bytes[at + position] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble;
+  }
+}
+
 /** CRC32C (Castagnoli) of `bytes`; `seed` continues an earlier one. */
 export function checksum(bytes: Uint8Array, seed = 0): number {
   return bytes.length === 0 ? seed : crc32c(bytes, seed);

@@ -18,7 +18,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Entry, EntryType, LogIndex, Term } from '@pact-journal/raft-core';
-import { SEALED_FROM, SEAL_PREFIX, checksum, hex32, verifiedChecksum } from '../checksum.ts';
+import { SEALED_FROM, SEAL_PREFIX, checksum, hex32, putHex32, verifiedChecksum } from '../checksum.ts';
 
 /**
  * How entries' data is stored. `auto`: as JSON where it is a valid JSON object on one line, else as base64. `json`: the
@@ -69,40 +69,51 @@ export interface EncodedAppend {
   readonly lastChecksum: number;
 }
 
+/** The start of a line up to the entry's data, in the two parts between which the preceding line's checksum stands. */
+interface LineStart {
+  readonly before: string;
+  readonly after: string;
+  readonly embed: boolean;
+}
+
+const NO_CHECKSUM = '00000000';
+
 /** Encodes entries as the lines of one file that continues a line with checksum `previousChecksum`. */
 export function encodeAppend(
   entries: readonly Entry[],
   previousChecksum: number,
   format: PayloadFormat,
 ): EncodedAppend {
-  const raw: boolean[] = [];
+  const starts: LineStart[] = [];
   let sizeBytes = 0;
-  for (const [position, entry] of entries.entries()) {
-    const embed = isEmbeddable(entry.data, format);
-    raw.push(embed);
-    sizeBytes += SEALED_FROM + fixedPart(entry, position, '00000000', '', embed).length + 2;
-    sizeBytes += embed ? entry.data.length : Math.ceil(entry.data.length / 3) * 4 + 1;
+  for (const { index, term, type, data } of entries) {
+    const embed = isEmbeddable(data, format);
+    const before = `${SEAL_PREFIX}${NO_CHECKSUM}","index":${index},"term":${term},"prev":"`;
+    const after = `"type":"${type}",${embed ? '"data":' : '"data_base64":"'}`;
+    starts.push({ before, after, embed });
+    sizeBytes += before.length + NO_CHECKSUM.length + 2 + after.length + 2;
+    sizeBytes += embed ? data.length : Math.ceil(data.length / 3) * 4 + 1;
   }
-  const announcement = announce(entries.length, sizeBytes);
+  let announcement = announce(entries.length, sizeBytes);
   const bytes = Buffer.allocUnsafe(sizeBytes + announcement.length);
   const offsets: number[] = [];
   let at = 0;
   let previous = previousChecksum;
-  for (const [position, entry] of entries.entries()) {
-    const embed = raw[position] === true;
+  for (const [position, { before, after, embed }] of starts.entries()) {
+    const data = entries[position]?.data ?? NO_DATA;
     const start = at;
     offsets.push(start);
-    at += SEALED_FROM;
-    at += bytes.write(fixedPart(entry, position, hex32(previous), announcement, embed), at, 'latin1');
+    at += bytes.write(`${before}${hex32(previous)}",${announcement}${after}`, at, 'latin1');
+    announcement = '';
     if (embed) {
-      bytes.set(entry.data, at);
-      at += entry.data.length;
+      bytes.set(data, at);
+      at += data.length;
     } else {
-      at += bytes.write(`${viewOf(entry.data).toString('base64')}"`, at, 'latin1');
+      at += bytes.write(`${viewOf(data).toString('base64')}"`, at, 'latin1');
     }
     bytes[at++] = CLOSE_BRACE;
     previous = checksum(bytes.subarray(start + SEALED_FROM, at));
-    bytes.write(`${SEAL_PREFIX}${hex32(previous)}",`, start, 'latin1');
+    putHex32(bytes, start + SEAL_PREFIX.length, previous);
     bytes[at++] = 0x0a;
   }
   if (at !== bytes.length)
@@ -110,16 +121,7 @@ export function encodeAppend(
   return { bytes, offsets, lastChecksum: previous };
 }
 
-function fixedPart(
-  entry: Entry,
-  position: number,
-  previous: string,
-  announcement: string,
-  embed: boolean,
-): string {
-  const append = position === 0 ? announcement : '';
-  return `"index":${entry.index},"term":${entry.term},"prev":"${previous}",${append}"type":"${entry.type}",${embed ? '"data":' : '"data_base64":"'}`;
-}
+const NO_DATA = new Uint8Array();
 
 /** The `append` field of a file of that many entries and, without this field, bytes. */
 function announce(entries: number, otherBytes: number): string {

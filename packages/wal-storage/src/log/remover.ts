@@ -5,7 +5,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 
 /** Removals that are on their way at a time: more would keep the thread pool from the log's syncs. */
-const REMOVED_TOGETHER = 4;
+const REMOVED_TOGETHER = 2;
 
 /** Removes log files; which of them a crash leaves is anybody's guess. Not durable before the directory is synced. */
 export async function removeLogFiles(

@@ -7,8 +7,8 @@ import { walFileName } from '../layout.ts';
 import { replaceFile } from '../meta/replace-file.ts';
 import type { EncodedAppend } from './line.ts';
 
-/** Appends larger than this are split, so that recovery never needs more memory than this at a time. */
-export const FILE_SIZE_BYTES_TARGET = 8 * 1024 * 1024;
+/** Appends larger than this are split: to encode a file takes a few milliseconds at most, and to recover it little memory. */
+const FILE_SIZE_BYTES_TARGET = 1024 * 1024;
 
 /** Splits an append into what goes to one file each. */
 export function* splitAppend(entries: readonly Entry[], entriesPerFile: number): Generator<readonly Entry[]> {

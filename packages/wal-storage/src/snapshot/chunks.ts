@@ -116,22 +116,30 @@ export async function isIntact(
   return (await hashFile(fileSystem, path)) === chunk.sha256;
 }
 
-/** Reads chunks, one at a time. */
+/** Reads chunks, one at a time, and the next one's file ahead. */
 export class ChunkReader {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #decompressor = new FrameDecompressor();
-  #content: Buffer = Buffer.alloc(0);
+  /** One to work on and one to read into. */
+  #buffers: readonly [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)];
+  #ahead: { readonly chunk: ChunkInfo; readonly content: Promise<Uint8Array> } | undefined;
 
   constructor(fileSystem: FileSystem, directory: string) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
   }
 
-  /** The records of a chunk, verified, valid until the next chunk. Fails with `corrupt`, `permission` or `io`. */
-  async records(chunk: ChunkInfo): Promise<Iterable<Uint8Array>> {
+  /**
+   * The records of a chunk, verified, valid until the next chunk; begins to read `next`. Fails with `corrupt`,
+   * `permission` or `io`.
+   */
+  async records(chunk: ChunkInfo, next: ChunkInfo | undefined): Promise<Iterable<Uint8Array>> {
     const path = join(this.#directory, chunkFileName(chunk.sha256));
-    const content = await this.#read(path, chunk);
+    const content = await (this.#ahead?.chunk === chunk ? this.#ahead.content : this.#read(chunk));
+    this.#ahead = next === undefined ? undefined : { chunk: next, content: this.#read(next) };
+    // If nobody asks for it after all, nobody is to be told that it failed.
+    this.#ahead?.content.catch(() => undefined);
     if (createHash('sha256').update(content).digest('hex') !== chunk.sha256) {
       const message = `${path} is damaged: its content does not have the hash that its name says`;
       throw new WalStorageError('corrupt', message, { path });
@@ -139,9 +147,12 @@ export class ChunkReader {
     return splitRecords(this.#decompress(path, content, chunk));
   }
 
-  async #read(path: string, chunk: ChunkInfo): Promise<Uint8Array> {
-    this.#content = atLeast(this.#content, chunk.sizeBytes);
-    const content = this.#content.subarray(0, chunk.sizeBytes);
+  async #read(chunk: ChunkInfo): Promise<Uint8Array> {
+    const path = join(this.#directory, chunkFileName(chunk.sha256));
+    const [free, used] = this.#buffers;
+    const buffer = atLeast(free, chunk.sizeBytes);
+    this.#buffers = [used, buffer];
+    const content = buffer.subarray(0, chunk.sizeBytes);
     try {
       const file = await this.#fileSystem.open(path, 'read');
       try {

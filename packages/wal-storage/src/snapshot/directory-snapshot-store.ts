@@ -25,7 +25,7 @@ import type { SnapshotRecord } from './catalogue.ts';
 import { ChunkReader, ChunkWriter, isIntact } from './chunks.ts';
 import { readLines } from './line-reader.ts';
 import { headerDocument } from './manifest.ts';
-import type { OpenSection, SealedSection } from './manifest.ts';
+import type { ChunkInfo, OpenSection, SealedSection } from './manifest.ts';
 import { readManifest } from './manifest-reader.ts';
 import type { ReadManifest } from './manifest-reader.ts';
 import { ManifestWriter } from './manifest-writer.ts';
@@ -288,14 +288,16 @@ export class DirectorySnapshotStore implements SnapshotStore {
   ): AsyncGenerator<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }> {
     const record = this.#catalogue.byManifest(stored.manifest.sha256);
     if (record === undefined) throw this.#unknown(stored.manifest.sha256);
-    const pinned = chunksOf(record.sections).map((chunk) => chunk.sha256);
+    const chunks = chunksOf(record.sections);
+    const pinned = chunks.map((chunk) => chunk.sha256);
     for (const sha256 of pinned) this.#catalogue.pin(sha256);
     const readers: ChunkReader[] = [];
+    const following = new Map(chunks.map((chunk, position) => [chunk, chunks[position + 1]]));
     try {
       for (const section of record.sections) {
         const records =
           section.kind === 'sealed'
-            ? this.#sealedRecords(section, readers)
+            ? this.#sealedRecords(section, readers, following)
             : this.#openRecords(record.path, section);
         yield { key: section.key, records };
       }
@@ -305,12 +307,16 @@ export class DirectorySnapshotStore implements SnapshotStore {
   }
 
   /** `idle` readers are used again, with their buffers; a section that is read beside another gets its own. */
-  async *#sealedRecords(section: SealedSection, idle: ChunkReader[]): AsyncGenerator<Uint8Array> {
+  async *#sealedRecords(
+    section: SealedSection,
+    idle: ChunkReader[],
+    following: ReadonlyMap<ChunkInfo, ChunkInfo | undefined>,
+  ): AsyncGenerator<Uint8Array> {
     const reader = idle.pop() ?? new ChunkReader(this.#fileSystem, this.#layout.chunks);
     const slices = new Slices();
     try {
       for (const chunk of section.chunks) {
-        for (const record of await reader.records(chunk)) {
+        for (const record of await reader.records(chunk, following.get(chunk))) {
           yield record;
           if (slices.isUsedUp) await slices.breathe();
         }
