@@ -44,9 +44,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'a candidate leads before its own term and vote are durable, and may lead the term twice',
     patches: [
       {
-        file: 'core/raft/election.ts',
-        find: '} else if (raft.tracker.hasVoted(raft.id)) {',
-        replace: '} else {',
+        file: 'runtime/node-loop.ts',
+        find: "const held = ready.messages.filter(({ type }) => type === 'MsgVote');",
+        replace: 'const held: Message[] = [];',
       },
     ],
   },

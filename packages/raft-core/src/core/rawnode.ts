@@ -19,7 +19,9 @@
  *
  * With `asyncStorageWrites`, a Ready is finished as soon as it is taken, and many may be under way:
  *
- *   - `messages` for other nodes may be sent at once, in parallel with the writes. None of them rests on one.
+ *   - `messages` for other nodes may be sent at once, in parallel with the writes, but for `MsgVote`: hold it until the
+ *     `MsgStorageAppend` of the same Ready is durable. Else a candidate could win with the votes of others, crash before
+ *     its own is on disk, win the same term again, and write other entries at the places of those it had sent out.
  *   - `MsgStorageAppend` (to LOCAL_APPEND_THREAD) carries all that step 1 does: term, vote and commit if any of them is
  *     set, entries, a snapshot. These messages must be carried out in order. When one is durable (one without
  *     `responses` need not be), deliver its `responses`: those for other nodes over the network, those for this node

@@ -386,7 +386,12 @@ export class NodeLoop<Result> implements TransportHandler {
       if (successor !== undefined) this.transfer.succeeded(successor);
     }
     for (const { requestContext, index } of ready.readStates) this.reads.confirmed(requestContext, index);
-    this.#outbox.send(ready.messages);
+    // Asked before its own vote is durable, a candidate could win, crash, and win the same term again: other entries
+    // would get the places of those that it had sent out before.
+    const held = ready.messages.filter(({ type }) => type === 'MsgVote');
+    this.#outbox.send(
+      held.length === 0 ? ready.messages : ready.messages.filter((each) => !held.includes(each)),
+    );
     for (const message of ready.messages) {
       if (message.type === 'MsgStorageAppend') {
         this.appendWorker.enqueue({
@@ -394,7 +399,7 @@ export class NodeLoop<Result> implements TransportHandler {
           hardState: ready.hardState,
           mustSync: ready.mustSync,
           snapshot: message.snapshot,
-          responses: message.responses,
+          responses: held.length === 0 ? message.responses : [...held, ...message.responses],
         });
       } else if (message.type === 'MsgStorageApply') this.applyWorker.enqueue(message);
     }

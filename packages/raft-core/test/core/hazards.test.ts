@@ -34,16 +34,6 @@ describe('votes and acknowledgements', () => {
     expect(network.inFlight).toMatchObject([{ type: 'MsgVoteResp', to: 3, reject: true }]);
   });
 
-  it('a candidate does not lead before its own vote is durable, or it could lead the same term twice', () => {
-    const raw = rawNode(1, storageWith(confState(three)), { asyncStorageWrites: true });
-    raw.campaign();
-    const write = raw.ready().messages.find(({ type }) => type === 'MsgStorageAppend');
-    for (const from of [2, 3]) raw.step(message('MsgVoteResp', { from, to: 1, term: 2 }));
-    expect(raw.basicStatus().role).toBe('candidate');
-    for (const response of write?.responses ?? []) raw.step(response);
-    expect(raw.basicStatus().role).toBe('leader');
-  });
-
   it('append "ABA": the acknowledgement of a write from an older term does not make entries stable', () => {
     const storage = storageWith(confState(three));
     const raw = rawNode(1, storage, { asyncStorageWrites: true });

@@ -127,6 +127,25 @@ describe('writing to the log', () => {
     await cluster.stopAll();
   });
 
+  it('asks for no vote before its own is durable, or it could lead the same term twice', async () => {
+    const { cluster, disks } = await withGates(3);
+    const leader = await cluster.leader();
+    await cluster.clock.advance(300);
+    const candidate = cluster.follower(leader);
+    const disk = disks.get(candidate.id);
+    if (disk === undefined) throw new Error('no disk');
+    disk.closed = true;
+    const voter = cluster.nodes.find(({ id }) => id !== candidate.id && id !== leader.id);
+    if (voter === undefined) throw new Error('no voter');
+    await cluster.crash(leader.id);
+    await cluster.clock.until(() => candidate.status().role === 'candidate');
+    await cluster.clock.advance(20);
+    expect(voter.status().term).toBeLessThan(candidate.status().term);
+    disk.open();
+    await cluster.clock.until(() => [candidate, voter].some((node) => node.status().role === 'leader'));
+    await cluster.stopAll();
+  });
+
   it('grants no vote that is not durable', async () => {
     const { cluster, disks } = await withGates(3);
     const leader = await cluster.leader();

@@ -81,13 +81,10 @@ export function handleVoteAnswer(raft: Raft, message: Message): void {
     case 'won':
       if (raft.role === 'preCandidate') {
         campaign(raft, 'election');
-      } else if (raft.tracker.hasVoted(raft.id)) {
+      } else {
         becomeLeader(raft);
         broadcastAppend(raft);
       }
-      // Otherwise a majority is there without this node's own vote, whose write is still under way. To lead already would
-      // be to risk leading the same term twice: after a crash this node could campaign in it again, its voters would
-      // repeat their votes, and it would write other entries at the places of those that it had sent out before.
       return;
     case 'lost':
       // A lost pre-vote was about the next term, which was never entered.

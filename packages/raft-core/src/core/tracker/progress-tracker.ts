@@ -102,11 +102,6 @@ export class ProgressTracker implements AckedIndexer {
     if (!this.#votes.has(id)) this.#votes.set(id, granted);
   }
 
-  /** True once this node's answer is in, whatever it was. */
-  hasVoted(id: NodeId): boolean {
-    return this.#votes.has(id);
-  }
-
   /** Counts the votes of present members, and what they make under the present membership. */
   tallyVotes(): Tally {
     let granted = 0;
