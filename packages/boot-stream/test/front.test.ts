@@ -382,7 +382,8 @@ describe('every other call', () => {
       Buffer.from('x'),
     );
     flood.on('error', () => undefined);
-    await once(flood, 'metadata');
+    flood.once('data', () => flood.pause());
+    await once(flood, 'pause');
     let last = -1;
     await expect
       .poll(
