@@ -1,3 +1,5 @@
+import { recordDigest } from '../tables/table-digest.ts';
+import type { RecordDigest } from '../tables/table-digest.ts';
 import type { DeltaKind } from '../types.ts';
 import type { KeyCell } from './layer.ts';
 
@@ -8,6 +10,7 @@ import type { KeyCell } from './layer.ts';
 export interface ConfigKey {
   readonly kind: DeltaKind;
   readonly key: string;
+  readonly digest: RecordDigest;
   /** The cells of all scopes that ever said something about it, by the order in which they first did. */
   readonly cells: KeyCell[];
 }
@@ -37,7 +40,7 @@ export class KeyTable {
     const keys = this.#kinds[kind];
     let known = keys.get(key);
     if (known === undefined) {
-      known = { kind, key, cells: [] };
+      known = { kind, key, digest: recordDigest(key, recordDigest(kind)), cells: [] };
       keys.set(key, known);
     }
     return known;

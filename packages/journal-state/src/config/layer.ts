@@ -103,7 +103,7 @@ export class KeyCell {
 }
 
 /** Up to this many cells a scan is as fast as a map, and much smaller: most nodes declare a handful of keys. */
-const SCANNED_CELLS_MAX = 12;
+const SCANNED_CELLS_MAX = 16;
 
 const NO_CELLS: readonly KeyCell[] = Object.freeze([]);
 
@@ -123,6 +123,8 @@ export class Layer {
   /** Counts changes: equal counts mean an unchanged configuration. */
   revision = 0;
   readonly #cells: KeyCell[] = [];
+  /** The keys of the cells, at the same positions: a scan that touched every cell would touch as many cache lines. */
+  readonly #keys: ConfigKey[] = [];
   #byKey: Map<ConfigKey, KeyCell> | undefined = undefined;
   /** Cells of a kind by ascending key, as far as they were asked for since the last new cell. */
   #sorted: Map<DeltaKind, readonly KeyCell[]> | undefined = undefined;
@@ -139,8 +141,8 @@ export class Layer {
 
   cell(of: ConfigKey): KeyCell | undefined {
     if (this.#byKey !== undefined) return this.#byKey.get(of);
-    for (const cell of this.#cells) if (cell.of === of) return cell;
-    return undefined;
+    const at = this.#keys.indexOf(of);
+    return at < 0 ? undefined : this.#cells[at];
   }
 
   /** All cells of a kind by ascending key, also those that are unset. */
@@ -181,16 +183,19 @@ export class Layer {
     const cell = new KeyCell(this, of);
     this.#cells.push(cell);
     this.#sorted = undefined;
-    if (this.#byKey !== undefined) this.#byKey.set(of, cell);
-    else if (this.#cells.length > SCANNED_CELLS_MAX)
+    if (this.#byKey !== undefined) {
+      this.#byKey.set(of, cell);
+    } else if (this.#keys.push(of) > SCANNED_CELLS_MAX) {
       this.#byKey = new Map(this.#cells.map((known) => [known.of, known]));
+      this.#keys.length = 0;
+    }
     of.cells.push(cell);
     return cell;
   }
 
   #digestOf(cell: KeyCell): RecordDigest {
-    const { kind, key } = cell.of;
-    return extendDigest(recordDigest(key, recordDigest(kind, this.#digest)), cell.seq, cell.setBy);
+    const { high, low } = cell.of.digest;
+    return extendDigest(extendDigest(this.#digest, high, low), cell.seq, cell.setBy);
   }
 }
 
