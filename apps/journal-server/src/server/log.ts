@@ -19,11 +19,7 @@ export async function createLogger(
     formatters: { level: (label: string) => ({ level: label }) },
   };
   if (config.log.format === 'json') {
-    // Synchronous: a line that was logged is out, also when the process ends in the next moment.
-    return pino(
-      options,
-      typeof destination === 'number' ? pino.destination({ fd: destination, sync: true }) : destination,
-    );
+    return pino(options, typeof destination === 'number' ? unblocking(destination) : destination);
   }
   const { default: pretty } = await import('pino-pretty');
   const colorize =
@@ -38,4 +34,20 @@ export async function createLogger(
       translateTime: 'SYS:HH:MM:ss.l',
     }),
   );
+}
+
+/** What may wait for a reader that does not read; lines on top of it are dropped rather than holding up consensus. */
+const BACKLOG_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Lines leave the process in the background, and all of them before it ends. */
+function unblocking(fd: number): DestinationStream {
+  const stream = pino.destination({ fd, sync: false, maxLength: BACKLOG_SIZE_BYTES_MAX });
+  process.once('exit', () => {
+    try {
+      stream.flushSync();
+    } catch {
+      // The reader is gone: there is nobody left to tell.
+    }
+  });
+  return stream;
 }
