@@ -7,7 +7,8 @@ import { VersionReader } from './fold.ts';
 import type { EntryLog } from '../log/entry-log.ts';
 import { compareKeys } from './keys.ts';
 import { scopeKey } from './layer.ts';
-import type { Declared, KeyCell, Layer } from './layer.ts';
+import type { Declared, KeyCell } from './cell.ts';
+import type { Layer } from './layer.ts';
 import type { ScopeTable } from './scopes.ts';
 
 const CACHED_SCOPES_MAX = 64;

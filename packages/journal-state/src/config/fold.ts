@@ -13,9 +13,10 @@ import type { NodeTable } from '../tables/nodes.ts';
 import { DELTA_KINDS } from '../types.ts';
 import type { ConfigEntry, DeltaItem, EntrySeq, EntryType, StateDelta } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
-import type { ConfigKey } from './keys.ts';
-import { UNSET } from './layer.ts';
-import type { Declared, KeyCell, KeyVersion, Layer } from './layer.ts';
+import type { ConfigKey } from './cell.ts';
+import { UNSET } from './cell.ts';
+import type { Declared, KeyCell, KeyVersion } from './cell.ts';
+import type { Layer } from './layer.ts';
 import type { ScopeTable } from './scopes.ts';
 
 /** True for the entry types that change configuration. */

@@ -1,19 +1,6 @@
 import { recordDigest } from '../tables/table-digest.ts';
-import type { RecordDigest } from '../tables/table-digest.ts';
 import type { DeltaKind } from '../types.ts';
-import type { KeyCell } from './layer.ts';
-
-/**
- * A key of a kind, of which there is exactly one object, so that a hundred thousand nodes that declare it share it and
- * are found from it.
- */
-export interface ConfigKey {
-  readonly kind: DeltaKind;
-  readonly key: string;
-  readonly digest: RecordDigest;
-  /** The cells of all scopes that ever said something about it, by the order in which they first did. */
-  readonly cells: KeyCell[];
-}
+import type { ConfigKey } from './cell.ts';
 
 /** Ascending by code units, as the effective configuration promises. */
 export function compareKeys(a: string, b: string): number {

@@ -5,7 +5,8 @@ import type { EffectiveItem, NodeDelta } from '../view.ts';
 import type { EffectiveConfigs } from './effective.ts';
 import { mapKinds, stampOf } from './effective.ts';
 import { resolveKey, sameDeclared } from './fold.ts';
-import type { KeyCell, Layer } from './layer.ts';
+import type { KeyCell } from './cell.ts';
+import type { Layer } from './layer.ts';
 
 const CACHED_NODES_MAX = 4096;
 

@@ -4,7 +4,8 @@ import { mapKinds } from '../config/effective.ts';
 import type { EffectiveConfigs } from '../config/effective.ts';
 import { VersionReader, changesConfiguration, sameDeclared } from '../config/fold.ts';
 import { compareKeys } from '../config/keys.ts';
-import type { KeyCell, KeyVersion, Layer } from '../config/layer.ts';
+import type { KeyCell, KeyVersion } from '../config/cell.ts';
+import type { Layer } from '../config/layer.ts';
 import { JournalStateError } from '../errors.ts';
 import { emptyDelta } from '../parse/delta.ts';
 import { entrySeq } from '../parse/fields.ts';
@@ -107,7 +108,7 @@ function keyChange(tables: Tables, cell: KeyCell, version: KeyVersion, reader: V
     sequence: entry.sequence,
     timestamp: entry.timestamp,
     author: entry.author,
-    scope: cell.layer.scope,
+    scope: cell.scope,
     action: declared === undefined ? 'Unset' : declared === null ? 'Remove' : held,
     value: declared?.value ?? null,
     ...(declared?.spec === undefined ? {} : { spec: declared.spec }),
@@ -137,7 +138,7 @@ export function* blame(
         key,
         value: item.value,
         ...(item.spec === undefined ? {} : { spec: item.spec }),
-        scope: cell.layer.scope,
+        scope: cell.scope,
         set_by: item.set_by,
         author: entry.author,
         timestamp: entry.timestamp,
