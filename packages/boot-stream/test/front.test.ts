@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import type {
   ClientHttp2Session,
+  ClientSessionOptions,
   ClientHttp2Stream,
   IncomingHttpHeaders,
   OutgoingHttpHeaders,
@@ -108,8 +110,8 @@ function unary(
   });
 }
 
-function session(address: string): ClientHttp2Session {
-  const opened = connectHttp2(`http://${address}`);
+function session(address: string, options: ClientSessionOptions = {}): ClientHttp2Session {
+  const opened = connectHttp2(`http://${address}`, options);
   opened.on('error', () => undefined);
   cleanups.push(() => opened.destroy());
   return opened;
@@ -305,6 +307,22 @@ describe('a boot on the wire', () => {
     expect((outcomes['0'] ?? 0) + (outcomes['8'] ?? 0)).toBe(20_000);
     expect(outcomes['0']).toBeGreaterThanOrEqual(1_000);
     expect(replica.bootServer.stats()).toMatchObject({ bootsActive: 0, bootsRefused: outcomes['8'] ?? 0 });
+  });
+
+  it('serves many big overlays on one connection', async () => {
+    const replica = await start();
+    for (let part = 0; part < 10; part += 1) {
+      const value = randomBytes(90_000).toString('base64');
+      replica.append(aCommit(vcluster('ml'), { kernel: { [`random${part}`]: value } }));
+    }
+    const opened = session(replica.address, { settings: { initialWindowSize: 2 ** 31 - 1 } });
+    await once(opened, 'connect');
+    opened.setLocalWindowSize(2 ** 31 - 1); // takes all that the server has
+    const answers = await Promise.all(Array.from({ length: 150 }, () => post(opened, framed(bootRequest()))));
+    for (const { trailers, body } of answers) {
+      expect(trailers['grpc-status']).toBe('0');
+      expect(body.length).toBeGreaterThan(900_000);
+    }
   });
 
   it('asks whether it may, and tells how it ended', async () => {

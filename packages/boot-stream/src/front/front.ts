@@ -110,10 +110,13 @@ export class BootFront {
       options.keepAliveIntervalMs ?? 30_000,
       options.keepAliveTimeoutMs ?? 20_000,
     );
+    const streamsMax = options.streamsPerConnectionMax ?? 1_000;
     const serverOptions: ServerOptions = {
-      maxSessionMemory: 64,
+      // node:http2 counts what is queued as if it were the session's own, and drops the connection at the limit. What a
+      // boot queues is shared: one overlay message and a delta, less than 2 MiB.
+      maxSessionMemory: 64 + 2 * streamsMax,
       settings: {
-        maxConcurrentStreams: options.streamsPerConnectionMax ?? 1_000,
+        maxConcurrentStreams: streamsMax,
         maxHeaderListSize: 16 * 1024,
       },
     };
