@@ -2,7 +2,7 @@ import type { JournalView, StoredOverlay, VClusterId } from '@pact-journal/journ
 import { buildOverlay, overlayContentOf } from './build.ts';
 import type { Overlay } from './build.ts';
 import type { BuildPriority, OverlayCompressor } from './compressor.ts';
-import { OverlayError } from './errors.ts';
+import { isOverlayError, OverlayError } from './errors.ts';
 import { OverlayMeter } from './meter.ts';
 import type { BuildReason, OverlayObserver, OverlayStats } from './meter.ts';
 
@@ -45,6 +45,11 @@ export class OverlayManager {
   readonly #building = new Map<VClusterId, Build>();
   readonly #built = new Map<VClusterId, Built>();
   readonly #storing = new Map<string, Promise<void>>();
+  /** Versions that turned out too large: every boot would find that out again, at the price of a build. */
+  readonly #tooLarge = new Map<
+    VClusterId,
+    { readonly version: number | undefined; readonly error: OverlayError }
+  >();
   #cacheSizeBytes = 0;
 
   constructor(options: OverlayManagerOptions) {
@@ -122,6 +127,10 @@ export class OverlayManager {
     const running = this.#building.get(vclusterId);
     if (running !== undefined && running.version === version) return running.overlay;
 
+    const tooLarge = this.#tooLarge.get(vclusterId);
+    if (tooLarge !== undefined && tooLarge.version === version) return Promise.reject(tooLarge.error);
+    this.#tooLarge.delete(vclusterId);
+
     const content = overlayContentOf(this.#view(), vclusterId);
     const overlay = this.#meter.measure(vclusterId, reason, () =>
       buildOverlay(content, this.#compressor, priority),
@@ -131,10 +140,17 @@ export class OverlayManager {
     const finished = (): void => {
       if (this.#building.get(vclusterId) === build) this.#building.delete(vclusterId);
     };
-    overlay.then((built) => {
-      finished();
-      this.#remember(vclusterId, { version, overlay: built });
-    }, finished);
+    overlay.then(
+      (built) => {
+        finished();
+        this.#remember(vclusterId, { version, overlay: built });
+      },
+      (error: unknown) => {
+        finished();
+        if (isOverlayError(error) && error.code === 'tooLarge')
+          this.#tooLarge.set(vclusterId, { version, error });
+      },
+    );
     return overlay;
   }
 

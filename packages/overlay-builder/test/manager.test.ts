@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { decompress } from 'zstd-napi';
 import { OverlayManager, WorkerCompressor } from '../src/index.ts';
@@ -87,6 +88,18 @@ describe('OverlayManager', () => {
 
   it('refuses a virtual cluster that nothing has mentioned', () => {
     expect(() => manager.current('nowhere')).toThrow(expect.objectContaining({ code: 'unknownVCluster' }));
+  });
+
+  it('finds out once that an overlay is too large, until something changes', async () => {
+    for (let index = 0; index < 12; index += 1) {
+      journal.set('ml', `k${index}`, randomBytes(1_200_000).toString('base64'));
+    }
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await expect(manager.current('ml')).rejects.toMatchObject({ code: 'tooLarge' });
+    }
+    expect(manager.stats().buildFailures).toBe(1);
+    for (let index = 0; index < 12; index += 1) journal.set('ml', `k${index}`, 'short');
+    expect((await manager.current('ml')).version).toBe(23);
   });
 
   it('stores only what is stale', async () => {
