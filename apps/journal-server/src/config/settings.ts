@@ -177,7 +177,7 @@ export const settings = {
     electionTimeout: setting(
       duration(50, 60_000),
       'election-timeout',
-      1_000,
+      800,
       'silence of this long, up to twice this long, starts an election; at least 5 heartbeats',
     ),
     maxPendingSize: setting(
