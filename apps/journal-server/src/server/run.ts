@@ -1,4 +1,5 @@
 /** A server's life in a process: started, announced, and stopped by a signal, by its parent or by a fatal error. */
+import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { ServerConfig } from '../config/index.ts';
 import type { Logger } from './log.ts';
@@ -15,10 +16,23 @@ export async function startInProcess(
   log: Logger,
   version: string,
 ): Promise<RunningServer> {
-  if (config.node.niceness > 0) setPriority(config.node.niceness);
+  if (config.node.niceness > 0) lowerPriority(config.node.niceness);
   return startServer(config, { log, version });
 }
 
+/** On Linux a priority is a thread's: those that there are already get it too, later ones inherit it. */
+function lowerPriority(niceness: number): void {
+  const threads = existsSync(THREADS) ? readdirSync(THREADS).map(Number) : [process.pid];
+  for (const thread of threads) {
+    try {
+      setPriority(thread, niceness);
+    } catch {
+      // A thread that ended meanwhile needs no priority.
+    }
+  }
+}
+
+const THREADS = '/proc/self/task';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
