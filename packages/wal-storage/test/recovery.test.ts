@@ -1,6 +1,7 @@
 /** A test for each row of RECOVERY.md. */
 import { toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
 import { describe, expect, it } from 'vitest';
+import { WalLogStore } from '../src/index.ts';
 import type { WalStorage } from '../src/index.ts';
 import { FaultyFileSystem } from '../src/testing/index.ts';
 import { ALL, RAFT, cut, damage, directory, listing, save, storageOn, wal } from './damaged-directory.ts';
@@ -157,6 +158,26 @@ describe('the small files', () => {
       index: 7,
       message: /entries 7 to 8 are lost/,
     });
+  });
+});
+
+describe('a reset', () => {
+  it('never lets the commit hint run ahead of the log', async () => {
+    const fileSystem = await directory();
+    const { storage } = await accepted(fileSystem);
+    const hardState = { term: toTerm(5), vote: toNodeId(0), commit: toLogIndex(70) };
+    await storage.log.reset(toLogIndex(50), toTerm(4), hardState);
+    await storage.log.close();
+    const log = new WalLogStore({
+      dataDir: '/data',
+      identity: { clusterId: 'alps', nodeId: 1 },
+      fileSystem: new FaultyFileSystem(fileSystem.disk.afterShutdown()),
+      onWarning: () => undefined,
+      payload: 'json',
+      entriesPerFile: 10,
+      tailCacheSizeBytes: 0,
+    });
+    expect(await log.open()).toMatchObject({ lastIndex: 50, hardState: { term: 5, commit: 50 } });
   });
 });
 

@@ -340,7 +340,8 @@ export class WalLogStore implements LogStore {
       this.#lastChecksum = 0;
       await this.#removeFiles(this.#index.reset(index, term));
       await this.#setBounds({ ...bounds, truncateFrom: undefined });
-      this.#hint.reset(hardState.commit, term);
+      // The log holds nothing beyond the snapshot yet, whatever else is known to be committed.
+      this.#hint.reset(Math.min(hardState.commit, index), term);
     });
   }
 
