@@ -449,6 +449,34 @@ describe('the listener', () => {
     expect((await post(session(address), framed(bootRequest()))).trailers['grpc-status']).toBe('0');
   });
 
+  it('survives requests that are no calls, and clients that leave at any moment', async () => {
+    const { address } = await start();
+    const opened = session(address);
+    const tunnel = opened.request({ ':method': 'CONNECT', ':authority': 'elsewhere:443' });
+    tunnel.end();
+    const connected = await answerOf(tunnel);
+    expect(connected.headers[':status']).toBe(415);
+    const odd = await post(opened, undefined, { ':method': 'GET', ':path': '/' });
+    expect(odd.headers[':status']).toBe(415);
+    for (const path of [BOOT_PATH, '/test.Test/Echo', '/test.Test/Flood', '/nowhere']) {
+      for (let turns = 0; turns < 12; turns += 1) {
+        const leaving = connectHttp2(`http://${address}`).on('error', () => undefined);
+        const request = leaving.request({
+          ':method': 'POST',
+          ':path': path,
+          'content-type': 'application/grpc',
+        });
+        request.on('error', () => undefined).end(framed(bootRequest()));
+        await once(leaving, 'connect');
+        for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        if (turns % 2 === 0) request.close();
+        else leaving.destroy();
+        leaving.destroy();
+      }
+    }
+    expect((await post(opened, framed(bootRequest()))).trailers['grpc-status']).toBe('0');
+  });
+
   it('lets boots finish when it closes, refuses new ones, and ends subscriptions', async () => {
     const replica = await start();
     const opened = session(replica.address);

@@ -26,7 +26,7 @@ const UNAVAILABLE_HEADERS = {
   'grpc-message': 'the connection to the service was lost: try again',
 } as const;
 
-/** Headers of HTTP/1 connections have no place in HTTP/2; grpc-js does not send them. */
+/** For all forwarded streams together, where node:http2 would otherwise take 10. */
 const MEMORY_MIB_MAX = 512;
 
 function ignore(): void {
@@ -79,9 +79,17 @@ export class Forwarder {
     headers: IncomingHttpHeaders,
     extra: Readonly<Record<string, string>>,
   ): void {
-    if (stream.destroyed) return;
+    if (isOver(stream)) return;
     if (session.closed || session.destroyed) return refuse(stream);
-    const upstream = session.request(upstreamHeaders(headers, extra), { endStream: stream.endAfterHeaders });
+    let upstream: ClientHttp2Stream;
+    try {
+      upstream = session.request(upstreamHeaders(headers, extra), { endStream: stream.endAfterHeaders });
+    } catch {
+      // node:http2 takes in headers that it does not let out.
+      stream.respond({ ':status': 400 }, { endStream: true });
+      stream.resume();
+      return;
+    }
     this.#open.add(upstream);
     upstream.once('close', () => this.#open.delete(upstream));
     relayRequest(stream, upstream);
@@ -131,7 +139,7 @@ function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream): 
   let trailers: IncomingHttpHeaders = {};
   upstream.on('error', ignore);
   upstream.on('response', (headers, flags) => {
-    if (stream.destroyed) return;
+    if (isOver(stream)) return;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     stream.respond(headers, endStream ? { endStream } : { waitForTrailers: true });
     if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(trailers));
@@ -147,14 +155,19 @@ function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream): 
     if (stream.headersSent && !stream.writableEnded) stream.end();
   });
   upstream.on('close', () => {
-    if (stream.destroyed || stream.writableEnded) return;
+    if (isOver(stream) || stream.writableEnded) return;
     if (!stream.headersSent) refuse(stream);
     else stream.close(upstream.rstCode === 0 ? constants.NGHTTP2_INTERNAL_ERROR : upstream.rstCode);
   });
 }
 
+/** Nothing more can be sent on it; doing so would throw. */
+function isOver(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed;
+}
+
 function refuse(stream: ServerHttp2Stream): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (isOver(stream) || stream.headersSent) return;
   stream.respond(UNAVAILABLE_HEADERS, { endStream: true });
   stream.resume();
 }
