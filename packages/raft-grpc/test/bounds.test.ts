@@ -1,4 +1,4 @@
-import { createMessage, toNodeId, toTerm } from '@pact-journal/raft-core';
+import { createMessage, toNodeId } from '@pact-journal/raft-core';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -177,7 +177,7 @@ describe('what a peer sends', () => {
       heartbeat(2, 9, 1),
       createMessage({ type: 'MsgHup', to: ONE, from: TWO }),
       append(3, 101, 2, 1),
-      createMessage({ type: 'MsgProp', to: ONE, from: toNodeId(9), term: toTerm(0) }),
+      createMessage({ type: 'MsgProp', to: ONE, from: toNodeId(9), entries: append(0, 1).entries }),
       heartbeat(4, 2, 1),
     ];
     stream.write(encodeFrame(messages.map(sizeMessage)));

@@ -142,6 +142,7 @@ describe('hostile input', () => {
     'MsgUnreachable',
     'MsgSnapStatus',
     'MsgStorageAppend',
+    'MsgTransferLeader',
     'MsgForgetLeader',
   ] as const)('%s from elsewhere is refused', (type) => {
     const wire = {
@@ -162,7 +163,39 @@ describe('hostile input', () => {
     expect(admit(heartbeat, toNodeId(2), toNodeId(1))).toBeUndefined();
     expect(admit(heartbeat, toNodeId(3), toNodeId(1))).toBe('wrongReceiver');
     expect(admit(heartbeat, toNodeId(2), toNodeId(3))).toBe('wrongSender');
-    expect(admit({ ...heartbeat, type: 'MsgProp' }, toNodeId(2), toNodeId(3))).toBeUndefined();
+    const proposal = createMessage({
+      ...heartbeat,
+      type: 'MsgProp',
+      term: toTerm(0),
+      entries: entries(1, 1),
+    });
+    expect(admit(proposal, toNodeId(2), toNodeId(3))).toBeUndefined();
+  });
+
+  it.each<[string, Pick<Message, 'type'> & Partial<Message>]>([
+    ['a proposal without entries', { type: 'MsgProp' }],
+    ['a proposal with a term', { type: 'MsgProp', term: toTerm(3), entries: entries(1, 1) }],
+    ['a read with a term', { type: 'MsgReadIndex', term: toTerm(3), entries: entries(1, 1) }],
+    ['a read without its context', { type: 'MsgReadIndex' }],
+    ['a read with two contexts', { type: 'MsgReadIndex', entries: entries(2, 1) }],
+    ["a read's answer without its context", { type: 'MsgReadIndexResp', term: toTerm(3) }],
+    ["a read's answer without a term", { type: 'MsgReadIndexResp', entries: entries(1, 1) }],
+    ...(
+      [
+        'MsgApp',
+        'MsgAppResp',
+        'MsgVote',
+        'MsgVoteResp',
+        'MsgPreVote',
+        'MsgPreVoteResp',
+        'MsgHeartbeat',
+        'MsgHeartbeatResp',
+        'MsgTimeoutNow',
+      ] as const
+    ).map((type): [string, Pick<Message, 'type'>] => [`${type} without a term`, { type }]),
+  ])('%s is not admitted', (_what, fields) => {
+    const message = createMessage({ to: toNodeId(2), from: toNodeId(1), ...fields });
+    expect(admit(message, toNodeId(2), toNodeId(1))).toBe('inconsistent');
   });
 
   it('an append that contradicts itself is not admitted', () => {

@@ -22,7 +22,12 @@ export type RaftCoreErrorCode =
 
 /** Details of `proposalDropped`. */
 export type ProposalDropReason =
-  'noLeader' | 'forwardingDisabled' | 'transferInProgress' | 'uncommittedSizeLimit' | 'leaderRemoved';
+  | 'noLeader'
+  | 'forwardingDisabled'
+  | 'transferInProgress'
+  | 'uncommittedSizeLimit'
+  | 'leaderRemoved'
+  | 'emptyProposal';
 
 /** Details of `invalidConfChange`. */
 export type ConfChangeRejectReason =

@@ -67,7 +67,7 @@ function append(index: number, text: string): Message {
   });
 }
 
-/** One message of each type that travels, every field set that the type uses. */
+/** One message of each type that a `RaftNode` sends to others, every field set that the type uses. */
 function everyType(): readonly Message[] {
   const head = { to: TWO, from: ONE, term: toTerm(7) };
   const confState = {
@@ -122,7 +122,6 @@ function everyType(): readonly Message[] {
       index: toLogIndex(40),
       entries: [{ term: toTerm(0), index: toLogIndex(0), type: 'normal', data: Uint8Array.of(1, 2) }],
     }),
-    createMessage({ ...head, type: 'MsgTransferLeader', term: toTerm(0) }),
     createMessage({
       ...head,
       type: 'MsgProp',

@@ -20,7 +20,10 @@ export type RefusalReason =
   | 'wrongReceiver'
   /** Claims to be from another node than the one that the stream belongs to. */
   | 'wrongSender'
-  /** Contradicts itself: entries that do not follow each other, or the position before them. */
+  /**
+   * Contradicts itself or its type: entries that do not follow each other or the position before them, a term where none
+   * belongs or none where one does, a proposal or read without its entry, a snapshot message without a snapshot.
+   */
   | 'inconsistent'
   /** More entries than the limit. */
   | 'tooManyEntries'
@@ -233,9 +236,25 @@ function decodeEntry(reader: FrameReader, limits: DecodeLimits): Entry {
 export function admit(message: Message, self: NodeId, peer: NodeId): RefusalReason | undefined {
   if (message.to !== self) return 'wrongReceiver';
   if (message.from !== peer && !isForwardedType(message.type)) return 'wrongSender';
-  if (message.type === 'MsgApp' && !isContiguous(message)) return 'inconsistent';
   if ((message.type === 'MsgSnap') !== (message.snapshot !== undefined)) return 'inconsistent';
-  return undefined;
+  return fitsType(message) ? undefined : 'inconsistent';
+}
+
+/** What the core takes for granted about a message of each type, because no node sends any other. */
+function fitsType(message: Message): boolean {
+  const { type, term, entries } = message;
+  switch (type) {
+    case 'MsgProp':
+      return term === 0 && entries.length > 0;
+    case 'MsgReadIndex':
+      return term === 0 && entries.length === 1;
+    case 'MsgReadIndexResp':
+      return term !== 0 && entries.length === 1;
+    case 'MsgApp':
+      return term !== 0 && isContiguous(message);
+    default:
+      return term !== 0;
+  }
 }
 
 /** An append's entries follow its position one by one, with terms that do not go back nor beyond the sender's. */

@@ -29,7 +29,10 @@ export const messageTypeNumbers: Readonly<Record<MessageType, number>> = {
   MsgForgetLeader: WireMessageType.FORGET_LEADER,
 };
 
-/** What a node only ever sends to itself. Refused when it comes from elsewhere. */
+/**
+ * What a node only ever sends to itself. Refused when it comes from elsewhere. A leadership transfer is among them because
+ * only the leader's own node begins one: nobody else may move leadership with a message.
+ */
 const localTypes: ReadonlySet<MessageType> = new Set<MessageType>([
   'MsgHup',
   'MsgBeat',
@@ -40,15 +43,12 @@ const localTypes: ReadonlySet<MessageType> = new Set<MessageType>([
   'MsgStorageAppendResp',
   'MsgStorageApply',
   'MsgStorageApplyResp',
+  'MsgTransferLeader',
   'MsgForgetLeader',
 ]);
 
 /** Passed on by others than their author, so that `from` may be a third node. */
-const forwardedTypes: ReadonlySet<MessageType> = new Set<MessageType>([
-  'MsgProp',
-  'MsgReadIndex',
-  'MsgTransferLeader',
-]);
+const forwardedTypes: ReadonlySet<MessageType> = new Set<MessageType>(['MsgProp', 'MsgReadIndex']);
 
 /** Small, and worth nothing when late. */
 const controlTypes: ReadonlySet<MessageType> = new Set<MessageType>([
@@ -59,7 +59,6 @@ const controlTypes: ReadonlySet<MessageType> = new Set<MessageType>([
   'MsgPreVote',
   'MsgPreVoteResp',
   'MsgTimeoutNow',
-  'MsgTransferLeader',
   'MsgReadIndex',
   'MsgReadIndexResp',
 ]);

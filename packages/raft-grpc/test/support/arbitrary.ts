@@ -46,7 +46,6 @@ const travelling: readonly MessageType[] = [
   'MsgSnap',
   'MsgHeartbeat',
   'MsgHeartbeatResp',
-  'MsgTransferLeader',
   'MsgTimeoutNow',
   'MsgReadIndex',
   'MsgReadIndexResp',

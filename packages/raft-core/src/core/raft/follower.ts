@@ -1,4 +1,4 @@
-import { minIndex } from '../ids.ts';
+import { minIndex, NO_TERM } from '../ids.ts';
 import { newMessage } from '../message.ts';
 import type { Message } from '../types.ts';
 import { NO_NODE } from '../types.ts';
@@ -13,6 +13,7 @@ export function stepFollower(raft: Raft, message: Message): void {
     case 'MsgProp':
       if (raft.leader === NO_NODE) throw dropped(raft, 'noLeader', NO_NODE);
       if (raft.config.disableProposalForwarding) throw dropped(raft, 'forwardingDisabled', raft.leader);
+      if (message.entries.length === 0) throw dropped(raft, 'emptyProposal', NO_NODE);
       forward(raft, message);
       return;
     case 'MsgApp':
@@ -131,6 +132,8 @@ function forward(raft: Raft, message: Message): void {
   const copy = newMessage(message.type);
   Object.assign(copy, message);
   copy.to = raft.leader;
+  // A request to transfer leadership carries a term when another node forwarded it; it gets this node's.
+  if (copy.type === 'MsgTransferLeader') copy.term = NO_TERM;
   raft.send(copy);
 }
 

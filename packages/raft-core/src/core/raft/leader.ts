@@ -1,4 +1,3 @@
-import { fail } from '../errors.ts';
 import { NO_TERM, NO_INDEX } from '../ids.ts';
 import { newMessage } from '../message.ts';
 import type { Progress } from '../tracker/progress.ts';
@@ -20,7 +19,6 @@ export function stepLeader(raft: Raft, message: Message): void {
       checkQuorum(raft);
       return;
     case 'MsgProp':
-      if (message.entries.length === 0) fail('a proposal needs at least one entry');
       proposeAtLeader(raft, message.entries);
       return;
     case 'MsgReadIndex':

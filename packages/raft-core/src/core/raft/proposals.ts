@@ -13,6 +13,7 @@ import type { ProposedEntry } from './replication.ts';
 
 /** Appends proposals on the leader and sends them out. Returns the index of the last one. */
 export function proposeAtLeader(raft: Raft, proposed: readonly ProposedEntry[]): LogIndex {
+  if (proposed.length === 0) throw dropped(raft, 'emptyProposal', NO_NODE);
   // A leader that was removed serves on until the change is spread, but takes nothing new.
   if (raft.tracker.get(raft.id) === undefined) throw dropped(raft, 'leaderRemoved', NO_NODE);
   if (raft.transferTarget !== NO_NODE) throw dropped(raft, 'transferInProgress', raft.transferTarget);
@@ -36,6 +37,7 @@ const DROP_TEXT: Readonly<Record<ProposalDropReason, string>> = {
   transferInProgress: 'leadership is being transferred; ask the new leader',
   uncommittedSizeLimit: 'too many bytes are uncommitted; try again when some are applied',
   leaderRemoved: 'it is no longer a member; ask the next leader',
+  emptyProposal: 'it has no entries; whoever forwards one sends at least one entry',
 };
 
 /**

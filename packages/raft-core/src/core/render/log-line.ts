@@ -262,6 +262,7 @@ function proposalDropped(event: EventOf<'proposalDropped'>): LogLine | undefined
         `${node} appending new entries to log would exceed uncommitted entry size limit; dropping proposal`,
       );
     case 'leaderRemoved':
+    case 'emptyProposal':
       return undefined;
   }
 }
