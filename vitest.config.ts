@@ -10,6 +10,8 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Waiting ends with the condition; the limit is for a machine that is busy with other things.
+    expect: { poll: { timeout: 20_000 } },
     maxWorkers: 2,
     passWithNoTests: false,
   },
