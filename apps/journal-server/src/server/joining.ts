@@ -1,4 +1,5 @@
 /** How a new, empty node gets into a running cluster: it asks the members it was told of to add it as a learner. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { journal } from '@pact-journal/journal-proto';
 import type { Member } from '@pact-journal/raft-core';
@@ -77,6 +78,10 @@ async function untilAnswered<Answer>(
       signal.throwIfAborted();
       const endpoint = formatAddress(address);
       const client = new journal.ClusterServiceClient(endpoint, credentials.createInsecure());
+      const close = (): void => {
+        client.close();
+      };
+      signal.addEventListener('abort', close);
       try {
         return await ask(client);
       } catch (error) {
@@ -88,10 +93,11 @@ async function untilAnswered<Answer>(
           });
         log.warn({ endpoint, reason: details }, `${doing}: no answer yet`);
       } finally {
-        client.close();
+        signal.removeEventListener('abort', close);
+        close();
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await sleep(RETRY_MS, undefined, { signal });
   }
 }
 

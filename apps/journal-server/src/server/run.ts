@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { ServerConfig } from '../config/index.ts';
 import type { Logger } from './log.ts';
+import type { NodeLine } from './node-line.ts';
 import { startServer, type RunningServer } from './server.ts';
 
 /** What makes a process stop its server, and force it at the second time. */
@@ -10,14 +11,48 @@ export interface StopRequest {
   readonly reason: string;
 }
 
-/** Starts a server; the process's CPU priority is lowered first where the configuration says so. */
-export async function startInProcess(
-  config: ServerConfig,
-  log: Logger,
-  version: string,
-): Promise<RunningServer> {
+export interface RunOptions {
+  readonly config: ServerConfig;
+  readonly log: Logger;
+  /** Of this program. */
+  readonly version: string;
+  /** Resolves when the server is to stop; see {@link untilAskedToStop}. */
+  readonly stopRequest: Promise<StopRequest>;
+  /** Told once the server answers. */
+  readonly onReady: (line: NodeLine) => void;
+}
+
+/**
+ * Runs a server in this process until it is asked to stop. Resolves once it has stopped in order, also where it was
+ * asked to before it was ready. Rejects with `ServerError` where it could not start or has stopped for good.
+ */
+export async function runServer({ config, log, version, stopRequest, onReady }: RunOptions): Promise<void> {
   if (config.node.niceness > 0) lowerPriority(config.node.niceness);
-  return startServer(config, { log, version });
+  const starting = new AbortController();
+  const asked = stopRequest.then(({ reason }) => {
+    log.info({ reason }, 'stopping');
+    starting.abort(new Error('the server is stopping'));
+  });
+  const server = await startServer(config, { log, version, signal: starting.signal }).catch(
+    (error: unknown) => {
+      if (starting.signal.aborted) return undefined;
+      throw error;
+    },
+  );
+  if (server !== undefined) await untilDone(server, asked, onReady);
+  log.info('stopped');
+}
+
+async function untilDone(
+  server: RunningServer,
+  asked: Promise<void>,
+  onReady: (line: NodeLine) => void,
+): Promise<void> {
+  const line = await Promise.race([server.ready(), asked, server.failed]);
+  if (line !== undefined && 'role' in line) onReady(line);
+  const failure = await Promise.race([asked, server.failed]);
+  await server.stop();
+  if (failure !== undefined) throw failure.error;
 }
 
 /** On Linux a priority is a thread's: those that there are already get it too, later ones inherit it. */

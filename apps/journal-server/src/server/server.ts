@@ -17,6 +17,8 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Of this program, as status and metrics show it. */
   readonly version: string;
+  /** Gives up starting, for example while no member of the cluster that is to be joined answers. */
+  readonly signal: AbortSignal;
 }
 
 /** Why a server has ended by itself. */
@@ -56,6 +58,8 @@ export class RunningServer {
   readonly #version: string;
   readonly #startedMs = performance.now();
   readonly #stopSignal = new AbortController();
+  /** Either somebody gave up starting or `stop` was called. */
+  readonly #signal: AbortSignal;
   readonly #alarms = new Alarms();
   #group: RaftGroup | undefined;
   #parts: Parts | undefined;
@@ -68,6 +72,7 @@ export class RunningServer {
     this.#config = config;
     this.log = options.log;
     this.#version = options.version;
+    this.#signal = AbortSignal.any([options.signal, this.#stopSignal.signal]);
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -83,7 +88,7 @@ export class RunningServer {
       );
     }
     const machine = new JournalMachine();
-    const group = await RaftGroup.start({ config, machine, log, version, signal: this.#stopSignal.signal });
+    const group = await RaftGroup.start({ config, machine, log, version, signal: this.#signal });
     this.#group = group;
     const parts = createParts({
       config,

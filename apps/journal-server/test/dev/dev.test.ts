@@ -93,7 +93,9 @@ describe('a local cluster', () => {
     expect(second.nodes).toHaveLength(4);
     const reader = stubs(second.nodes[3]?.grpc ?? '');
     await append(reader, commitOf('vm.x', '2', 'Global', { policy_ref: 'written through the learner' }));
-    await expect.poll(() => listing(reader)).toEqual(['0 kept', '1 written through the learner']);
+    await expect
+      .poll(() => listing(reader), { timeout: 15_000 })
+      .toEqual(['0 kept', '1 written through the learner']);
     reader.close();
     // Nothing can be tidied up by a process that is killed: its nodes have to notice by themselves.
     second.child.kill('SIGKILL');

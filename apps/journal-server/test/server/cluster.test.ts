@@ -137,16 +137,19 @@ describe('a cluster of three voters and a learner', () => {
     await appendSomewhere('for-boot');
     await append(client(1), commitOf('kernel.sched', '1', { VCluster: 'ml' }));
     await expect
-      .poll(async () => {
-        const chunks = await all(
-          client(LEARNER).boot.streamBootConfig({
-            nodeId: 'n1',
-            vclusterId: 'ml',
-            lastKnownVersion: undefined,
-          }),
-        ).catch(() => []);
-        return chunks.map(({ chunk }) => chunk?.$case);
-      })
+      .poll(
+        async () => {
+          const chunks = await all(
+            client(LEARNER).boot.streamBootConfig({
+              nodeId: 'n1',
+              vclusterId: 'ml',
+              lastKnownVersion: undefined,
+            }),
+          ).catch(() => []);
+          return chunks.map(({ chunk }) => chunk?.$case);
+        },
+        { timeout: 15_000 },
+      )
       .toEqual(['baseOverlay', 'nodeDelta', 'complete']);
     const { cluster: service } = client(LEARNER);
     const { role, members } = await call(service, service.getStatus.bind(service), {});

@@ -204,7 +204,9 @@ describe('HTTP on the metrics port', () => {
     expect(
       await value('pact_grpc_requests_total{method="/pact.journal.ConfigService/AppendEntry",code="OK"}'),
     ).toBeGreaterThan(0);
-    await expect.poll(() => value('pact_journal_overlay_builds_total{reason="commit"}')).toBeGreaterThan(0);
+    await expect
+      .poll(() => value('pact_journal_overlay_builds_total{reason="commit"}'), { timeout: 15_000 })
+      .toBeGreaterThan(0);
     expect((await (await node().http('/metrics')).text()).includes('pact_raft_replication_lag')).toBe(true);
   });
 

@@ -54,6 +54,7 @@ describe('membership', () => {
       .poll(
         async () =>
           (await call(founder.cluster, founder.cluster.getStatus.bind(founder.cluster), {})).snapshotIndex,
+        { timeout: 15_000 },
       )
       .toBeGreaterThan(0);
 
@@ -62,7 +63,7 @@ describe('membership', () => {
     await joined.ready();
     const newcomer = stubs(place.grpc);
     await expect.poll(async () => (await listing(newcomer)).length, { timeout: 15_000 }).toBe(250);
-    await expect.poll(() => digestOf(newcomer)).toBe(await digestOf(founder));
+    await expect.poll(() => digestOf(newcomer), { timeout: 15_000 }).toBe(await digestOf(founder));
     expect(await roles()).toEqual(['1 leader', '2 learner']);
 
     await joined.kill('SIGKILL');
@@ -123,5 +124,16 @@ describe('membership', () => {
     ]);
     expect(result.code).toBe(4);
     expect(result.stderr).toMatch(/node 1 is a member already \(leader at .*--node-id/);
+  });
+
+  test('a node that waits for a cluster to join stops when it is told to', async () => {
+    const place = await cluster.newPlace(8);
+    const nobody = await cluster.newPlace(9);
+    const node = new TestNode(place, ['--join', nobody.grpc]);
+    await expect.poll(() => node.log, { timeout: 15_000 }).toContain('no answer yet');
+    const startedMs = performance.now();
+    await node.kill('SIGTERM');
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
+    expect((await node.exited).code).toBe(0);
   });
 });

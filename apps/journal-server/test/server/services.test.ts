@@ -186,6 +186,7 @@ describe('ConfigService', () => {
               storedOnly: true,
             })
           ).overlay,
+        { timeout: 15_000 },
       )
       .toMatchObject({ version: overlay.version, checksum: overlay.checksum, stale: false });
   });

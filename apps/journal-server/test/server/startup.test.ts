@@ -317,7 +317,7 @@ describe('a single server', () => {
       '--insecure',
     ]);
     expect((await node.ready()).grpc).toBe(wildcard);
-    await expect.poll(() => node.log).toContain('INSECURE');
+    await expect.poll(() => node.log, { timeout: 15_000 }).toContain('INSECURE');
     const { cluster, close } = stubs(place.grpc);
     const shown = await call(cluster, cluster.getStatus.bind(cluster), {});
     expect(shown).toMatchObject({ insecure: true, members: [{ grpc: place.grpc }] });

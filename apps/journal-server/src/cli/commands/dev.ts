@@ -8,7 +8,7 @@ import { greeting } from '../../dev/greeting.ts';
 import { checkListeners } from '../../server/listening.ts';
 import { createLogger } from '../../server/log.ts';
 import type { NodeLine } from '../../server/node-line.ts';
-import { startInProcess, untilAskedToStop } from '../../server/run.ts';
+import { runServer, untilAskedToStop, type StopRequest } from '../../server/run.ts';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { asUsageError, exitCodeError, serverFailure } from '../server-errors.ts';
@@ -55,7 +55,7 @@ export function register(program: Command, context: CliContext): void {
 async function runSingle(
   plan: DevPlan,
   options: DevOptions,
-  stopRequest: Promise<unknown>,
+  stopRequest: Promise<StopRequest>,
   context: CliContext,
 ): Promise<void> {
   const [node] = plan.nodes;
@@ -67,20 +67,17 @@ async function runSingle(
     'log-format': context.out.isErrorTerminal ? 'pretty' : 'json',
   };
   const { config } = await loadConfig({ environment: {}, flags }).catch(asUsageError(context));
-  const server = await startInProcess(config, await createLogger(config, 2), readVersion()).catch(
-    serverFailure,
-  );
-  const line = await Promise.race([server.ready(), stopRequest.then(() => undefined), server.failed]);
-  if (line !== undefined && 'role' in line) show([{ ...line, data_dir: node.dataDir }], plan, context);
-  const ended = await Promise.race([stopRequest, server.failed]);
-  await server.stop();
-  if (typeof ended === 'object' && ended !== null && 'error' in ended) serverFailure(ended.error);
+  const log = await createLogger(config, 2);
+  const onReady = (line: NodeLine): void => {
+    show([{ ...line, data_dir: node.dataDir }], plan, context);
+  };
+  await runServer({ config, log, version: readVersion(), stopRequest, onReady }).catch(serverFailure);
 }
 
 async function runCluster(
   plan: DevPlan,
   flags: readonly string[],
-  stopRequest: Promise<unknown>,
+  stopRequest: Promise<StopRequest>,
   context: CliContext,
 ): Promise<void> {
   const cluster = await DevCluster.start(plan, {

@@ -8,9 +8,9 @@ import {
   type ServerConfig,
 } from '../../config/index.ts';
 import type { ServeMessage } from '../../dev/child.ts';
-import { createLogger } from '../../server/log.ts';
-import { startInProcess, untilAskedToStop } from '../../server/run.ts';
-import type { RunningServer } from '../../server/server.ts';
+import { createLogger, type Logger } from '../../server/log.ts';
+import type { NodeLine } from '../../server/node-line.ts';
+import { runServer, untilAskedToStop } from '../../server/run.ts';
 import type { CliContext } from '../context.ts';
 import { describeFailure } from '../errors.ts';
 import { asUsageError, serverFailure } from '../server-errors.ts';
@@ -38,25 +38,19 @@ async function run(options: Readonly<Record<string, unknown>>, context: CliConte
   const { config } = await loadConfig(configSources(options, context.env)).catch(asUsageError(context));
   const { json } = context.globals;
   const log = await createLogger(config, json ? 2 : 1);
-  const stopRequest = untilAskedToStop();
-  const server = await startInProcess(config, log, readVersion()).catch(serverFailure);
-  const line = await Promise.race([server.ready(), stopRequest.then(() => undefined), server.failed]);
-  if (line !== undefined && 'role' in line) {
+  const onReady = (line: NodeLine): void => {
     if (json) context.out.json({ ready: true, nodes: [line] });
-    else announce(config, server, context);
+    else announce(config, log, context);
     tellParent({ kind: 'ready' });
-  }
-  const ended = await Promise.race([stopRequest, server.failed]);
-  if ('reason' in ended) log.info({ reason: ended.reason }, 'stopping');
-  await server.stop();
-  if (!('reason' in ended)) serverFailure(ended.error);
-  log.info('stopped');
+  };
+  const stopRequest = untilAskedToStop();
+  await runServer({ config, log, version: readVersion(), stopRequest, onReady }).catch(serverFailure);
 }
 
 /** Where it is reached, as log lines: stdout has nothing but the log. */
-function announce(config: ServerConfig, server: RunningServer, context: CliContext): void {
+function announce(config: ServerConfig, log: Logger, context: CliContext): void {
   const { grpc, raft, metrics } = config.listen;
-  server.log.info(
+  log.info(
     {
       grpc: formatAddress(grpc),
       raft: formatAddress(raft),
