@@ -15,6 +15,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  // Its nodes notice, and end by themselves.
+  for (const child of started) child.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -24,8 +26,11 @@ interface Dev {
   readonly exited: Promise<number | null>;
 }
 
+const started: CliProcess[] = [];
+
 async function startDev(...flags: string[]): Promise<Dev> {
   const child = startCli(['dev', '--json', ...flags]);
+  started.push(child);
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve));

@@ -18,7 +18,7 @@ import { newEntryToWire } from '@pact-journal/journal-proto';
 import { protoPath } from 'grpc-health-check';
 import { failureLine, runCli } from '../cli/run-cli.ts';
 import { append, call, commitOf, listing, stubs } from '../support/calls.ts';
-import { freePorts, TestNode, type NodePlace } from '../support/test-cluster.ts';
+import { freePorts, killAllNodes, TestNode, type NodePlace } from '../support/test-cluster.ts';
 
 let folder = '';
 
@@ -27,6 +27,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await killAllNodes();
   await rm(folder, { recursive: true, force: true });
 });
 

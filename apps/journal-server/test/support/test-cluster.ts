@@ -61,6 +61,14 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
+const started = new Set<TestNode>();
+
+/** Ends every node that this test file has started, also those of tests that failed half-way. */
+export async function killAllNodes(): Promise<void> {
+  await Promise.all([...started].filter((node) => node.running).map((node) => node.kill('SIGKILL')));
+  started.clear();
+}
+
 /** A running `serve` process. */
 export class TestNode {
   readonly place: NodePlace;
@@ -105,6 +113,7 @@ export class TestNode {
       });
     });
     this.#ready.catch(() => undefined);
+    started.add(this);
   }
 
   get running(): boolean {
@@ -222,7 +231,7 @@ export class TestCluster {
 
   /** Stops every node and removes what they have written. */
   async stop(): Promise<void> {
-    await this.stopAll('SIGKILL');
+    await killAllNodes();
     await rm(this.#directory, { recursive: true, force: true });
   }
 
