@@ -45,6 +45,9 @@ const VOTE_NAMES: Readonly<Record<VoteResult, string>> = {
   won: 'VoteWon',
 };
 
+/** How values that are no numbers are repeated in errors: nothing said, and the two votes. */
+const VALUE_NUMBERS: Readonly<Record<string, string>> = { _: '0', n: '1', y: '2' };
+
 /** Runs a case of the commit and vote arithmetic. */
 export function runQuorum(test: Case): string {
   const ids = valuesOf(test, 'cfg').map((id) => toNodeId(parseInteger(id)));
@@ -56,7 +59,8 @@ export function runQuorum(test: Case): string {
   const voters = jointVoters(config);
   if (voters.length !== values.length) {
     const map = voters.map((id) => `${id}:{}`).join(' ');
-    return `error: mismatched input (explicit or _) for voters map[${map}]: [${values.join(' ')}]\n`;
+    const numbers = values.map((value) => VALUE_NUMBERS[value] ?? value).join(' ');
+    return `error: mismatched input (explicit or _) for voters map[${map}]: [${numbers}]\n`;
   }
   const known = assign([...ids, ...outgoingIds], values);
   switch (test.name) {

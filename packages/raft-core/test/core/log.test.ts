@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryStorage, NO_LIMIT, SeededRandom, toLogIndex, toNodeId, toTerm } from '../../src/core/index.ts';
-import type { Entry } from '../../src/core/index.ts';
+import {
+  encodeConfChange,
+  entrySize,
+  MemoryStorage,
+  NO_LIMIT,
+  payloadSize,
+  SeededRandom,
+  toLogIndex,
+  toNodeId,
+  toTerm,
+} from '../../src/core/index.ts';
+import type { ConfChange, Entry, EntryType } from '../../src/core/index.ts';
 import { RaftLog, Unstable } from '../../src/core/log/index.ts';
 import { Inflights } from '../../src/core/tracker/index.ts';
 import { bytes, confState, entries, entry, ids, storageWith } from './network.ts';
@@ -138,6 +148,38 @@ describe('the log as one sequence', () => {
       expect([at, agreed]).toEqual(found);
     },
   );
+});
+
+describe('the size of an entry', () => {
+  const size = (type: EntryType, data: Uint8Array) => {
+    const sized: Entry = { term: toTerm(1), index: toLogIndex(5), type, data };
+    return { entry: entrySize(sized), payload: payloadSize([sized]) };
+  };
+  const change = (nodeIds: readonly number[], context = ''): Uint8Array => {
+    const changes = nodeIds.map((id) => ({ type: 'addLearnerNode', nodeId: toNodeId(id) }) as const);
+    const of: ConfChange = { transition: 'jointExplicit', changes, context: bytes(context) };
+    return encodeConfChange(of);
+  };
+
+  // Bytes of the same change in raftpb: each scalar field takes a tag and a varint even when it is 0.
+  it.each<[string, EntryType, Uint8Array, number]>([
+    ['a normal entry', 'normal', bytes('foo'), 3],
+    ['one change', 'confChangeV2', change([2]), 2 + (2 + 4)],
+    ['a change of a node with a large id', 'confChangeV2', change([300]), 2 + (2 + 5)],
+    ['two changes with a context', 'confChangeV2', change([2, 3], 'abc'), 2 + 2 * (2 + 4) + (2 + 3)],
+    ['leaving a joint configuration, with bytes', 'confChangeV2', change([]), 2],
+    ['a change of the first version', 'confChange', change([2]), 2 + 2 + 2],
+    ['a change of the first version with a context', 'confChange', change([2], 'abc'), 2 + 2 + 2 + (2 + 3)],
+    ['a change that cannot be decoded', 'confChangeV2', Uint8Array.of(99, 1, 2), 3],
+  ])('of %s is that of its protocol buffers encoding', (_what, type, data, expected) => {
+    expect(size(type, data)).toEqual({ entry: 6 + 2 + expected, payload: expected });
+  });
+
+  it('of an entry without data is that of its head alone', () => {
+    for (const type of ['normal', 'confChange', 'confChangeV2'] as const) {
+      expect(size(type, new Uint8Array(0))).toEqual({ entry: 6, payload: 0 });
+    }
+  });
 });
 
 describe('the in-flight window', () => {

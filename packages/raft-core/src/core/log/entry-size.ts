@@ -1,4 +1,6 @@
-import type { Entry } from '../types.ts';
+import { decodeConfChange } from '../confchange/codec.ts';
+import { isRaftCoreError } from '../errors.ts';
+import type { ConfChange, Entry } from '../types.ts';
 
 /** "No limit", where a size in bytes is asked for. */
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
@@ -8,9 +10,9 @@ export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
  * implementations use, so that the same limits cut batches at the same entries.
  */
 export function entrySize(entry: Entry): number {
-  const length = entry.data.length;
+  const length = dataSize(entry);
   const head = 4 + varintSize(entry.term) + varintSize(entry.index);
-  return length === 0 ? head : head + 1 + varintSize(length) + length;
+  return head + bytesFieldSize(length);
 }
 
 /** The sum of {@link entrySize}. */
@@ -24,9 +26,12 @@ export function entriesSize(entries: readonly Entry[]): number {
 }
 
 /** Bytes of data alone: 0 for the empty entries that keep the log going, which no quota ever refuses. */
-export function payloadSize(entries: readonly { readonly data: Uint8Array }[]): number {
+export function payloadSize(entries: readonly Pick<Entry, 'type' | 'data'>[]): number {
   let size = 0;
-  for (let i = 0; i < entries.length; i += 1) size += entries[i]?.data.length ?? 0;
+  for (let i = 0; i < entries.length; i += 1) {
+    const entry = entries[i];
+    if (entry !== undefined) size += dataSize(entry);
+  }
   return size;
 }
 
@@ -44,6 +49,36 @@ export function countWithin(entries: readonly Entry[], from: number, to: number,
     if (size > maxBytes && at > from) return at - from;
   }
   return to - from;
+}
+
+/** Membership changes are encoded otherwise here, so what counts is how long the other encoding would be. */
+function dataSize({ type, data }: Pick<Entry, 'type' | 'data'>): number {
+  if (type === 'normal' || data.length === 0) return data.length;
+  try {
+    const change = decodeConfChange(data);
+    return type === 'confChange' ? changeV1Size(change) : changeV2Size(change);
+  } catch (error) {
+    // It will be refused where it is applied; until then it takes what it takes.
+    if (!isRaftCoreError(error, 'malformedConfChange')) throw error;
+    return data.length;
+  }
+}
+
+/** Fields: 1 an id that is 0 here, 2 the type, 3 the node, 4 the context if there is one. All but that are always written. */
+function changeV1Size({ changes, context }: ConfChange): number {
+  return 2 + 2 + 1 + varintSize(changes[0]?.nodeId ?? 0) + bytesFieldSize(context.length);
+}
+
+/** Fields: 1 the transition, 2 for each change its type (1) and node (2), 3 the context if there is one. */
+function changeV2Size({ changes, context }: ConfChange): number {
+  let size = 2 + bytesFieldSize(context.length);
+  for (const { nodeId } of changes) size += bytesFieldSize(2 + 1 + varintSize(nodeId));
+  return size;
+}
+
+/** A field of bytes with its tag and length; nothing for none. */
+function bytesFieldSize(length: number): number {
+  return length === 0 ? 0 : 1 + varintSize(length) + length;
 }
 
 function varintSize(value: number): number {
