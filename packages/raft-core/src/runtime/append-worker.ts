@@ -65,7 +65,7 @@ export class AppendWorker {
     return this.#queuedBytes;
   }
 
-  /** For how long the append under way has been running; 0 when there is none. */
+  /** For how long the append or job under way has been running; 0 when there is none. */
   busyMs(): number {
     return this.#busySince === undefined ? 0 : this.#clock.now() - this.#busySince;
   }
@@ -105,14 +105,14 @@ export class AppendWorker {
     });
   }
 
-  /** Takes nothing more, and resolves when what was queued is done. */
+  /** Takes nothing more, and resolves when what was queued is done; never while the disk hangs. */
   async drain(): Promise<void> {
     this.flushHint();
     while (this.#running !== undefined) await this.#running;
     this.#stopped = true;
   }
 
-  /** Forgets what is queued, and resolves when the write under way has ended. */
+  /** Forgets what is queued at once, and resolves when the write under way has ended; never while the disk hangs. */
   async abandon(): Promise<void> {
     this.#stopped = true;
     this.#queue = [];
@@ -129,12 +129,15 @@ export class AppendWorker {
   async #run(): Promise<void> {
     try {
       for (let work = this.#queue.shift(); work !== undefined && !this.#stopped; work = this.#queue.shift()) {
+        this.#busySince = this.#clock.now();
         if (typeof work === 'function') await work();
         else await this.#append(work);
+        this.#busySince = undefined;
       }
     } catch (error) {
       this.#stopped = true;
       this.#queue = [];
+      this.#busySince = undefined;
       this.#hooks.onFailure(error);
     }
   }
@@ -163,14 +166,12 @@ export class AppendWorker {
   async #write(work: Omit<AppendRequest, 'responses'>, requests: readonly AppendRequest[]): Promise<void> {
     const { entries, hardState, mustSync, snapshot } = work;
     const startedAt = this.#clock.now();
-    this.#busySince = startedAt;
     try {
       if (snapshot !== undefined) await this.#hooks.installSnapshot(snapshot, hardState);
       if (entries.length > 0 || (mustSync && snapshot === undefined)) {
         await this.#logStore.append({ entries, hardState, mustSync });
       }
     } finally {
-      this.#busySince = undefined;
       for (const request of requests) this.#queuedBytes -= entriesSizeBytes(request.entries);
     }
     const bytes = entriesSizeBytes(entries);

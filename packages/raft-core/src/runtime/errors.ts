@@ -7,7 +7,7 @@ import type { NodeId } from '../core/types.ts';
  *
  * - `invalidArgument`: the call is wrong whatever the state of the group (empty data, an option out of range)
  * - `notLeader`: this node does not lead; see {@link NotLeaderError} for who does
- * - `overloaded`: a limit in bytes is reached; nothing was queued, try again after a pause
+ * - `overloaded`: a limit is reached, see {@link OverloadedError}; nothing was queued, try again after a pause
  * - `notCommitted`: the proposal certainly is not and never will be committed
  * - `outcomeUnknown`: the proposal may or may not be, or still become, committed
  * - `membershipPending`: another membership change is under way, or the leader has not committed in its term yet
@@ -90,19 +90,22 @@ export class NotLeaderError extends RaftError {
   }
 }
 
-/** `overloaded`, with the limit that was reached. */
+/** `overloaded`, with the limit that was reached. Nothing was queued. */
 export class OverloadedError extends RaftError {
   override readonly name = 'OverloadedError';
-  readonly pendingBytes: number;
-  readonly limitBytes: number;
+  /** What waits already, in `unit`. */
+  readonly pending: number;
+  readonly limit: number;
+  readonly unit: 'bytes' | 'reads';
 
-  constructor(pendingBytes: number, limitBytes: number) {
+  constructor(doing: string, pending: number, limit: number, unit: 'bytes' | 'reads') {
     super(
       'overloaded',
-      `proposing: ${pendingBytes} bytes of proposals are pending and the limit is ${limitBytes}; try again after a pause`,
+      `${doing}: ${pending} ${unit} are pending and the limit is ${limit}; try again after a pause`,
     );
-    this.pendingBytes = pendingBytes;
-    this.limitBytes = limitBytes;
+    this.pending = pending;
+    this.limit = limit;
+    this.unit = unit;
   }
 }
 
@@ -122,7 +125,7 @@ export function isNotLeaderError(error: unknown): error is NotLeaderError {
 
 /** True for an {@link OverloadedError}, also from another copy of this package. */
 export function isOverloadedError(error: unknown): error is OverloadedError {
-  return isRaftError(error, 'overloaded') && 'limitBytes' in error;
+  return isRaftError(error, 'overloaded') && 'limit' in error;
 }
 
 /** Words for whatever was thrown. */

@@ -15,12 +15,12 @@ import { decodeConfChange } from '../core/confchange/codec.ts';
 import { isRaftCoreError } from '../core/errors.ts';
 import { SeededRandom } from '../core/random.ts';
 import type { ProposalPosition, RawNode } from '../core/rawnode.ts';
-import type { BasicStatus, Ready } from '../core/ready.ts';
+import type { Ready } from '../core/ready.ts';
 import type { ConfState, Entry, HardState, LogIndex, Message, NodeId, Snapshot } from '../core/types.ts';
 import { NO_NODE } from '../core/types.ts';
 import { AppendWorker } from './append-worker.ts';
 import { ApplyWorker } from './apply-worker.ts';
-import { describeError, isRaftError, NotLeaderError, RaftError } from './errors.ts';
+import { isRaftError, NotLeaderError, RaftError } from './errors.ts';
 import { RaftEventEmitter } from './events.ts';
 import { createCore } from './create-core.ts';
 import { Inbox } from './inbox.ts';
@@ -38,6 +38,7 @@ import { ProposalTracker } from './proposal-tracker.ts';
 import { mixSeeds } from './random.ts';
 import { ReadTracker } from './read-tracker.ts';
 import type { Recovered } from './recovery.ts';
+import { classify, failedOver, isFatal, refusalOf, storageFailed } from './refusal.ts';
 import { SnapshotKeeper } from './snapshot-keeper.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { Ticker } from './ticker.ts';
@@ -89,10 +90,11 @@ export class NodeLoop<Result> implements TransportHandler {
         if (this.events.has('proposalApplied')) this.events.emit('proposalApplied', { durationMs });
       },
     );
-    this.reads = new ReadTracker(clock, { timeoutMs: options.readTimeoutMs, retryMs: electionMs / 2 }, [
-      random.nextUint32(),
-      random.nextUint32(),
-    ]);
+    this.reads = new ReadTracker(
+      clock,
+      { maxPending: options.pendingReadsMax, timeoutMs: options.readTimeoutMs, retryMs: electionMs / 2 },
+      [random.nextUint32(), random.nextUint32()],
+    );
     this.leadership = new LeadershipView(options.id, this.events, this.directory);
     this.#outbox = new Outbox(options.id, transport, snapshotStore, options.initialPeers ?? []);
     this.#duties = new LeaderDuties(this);
@@ -210,8 +212,8 @@ export class NodeLoop<Result> implements TransportHandler {
         } catch (error) {
           const reason = classify(error);
           reject(reason);
-          // A refusal is the caller's; a broken assertion is the end of this node.
-          if (reason.code === 'invariantViolated') throw reason;
+          // A refusal is the caller's; a failed disk or a broken assertion is the end of this node.
+          if (isFatal(reason)) throw reason;
         }
       });
     });
@@ -243,13 +245,24 @@ export class NodeLoop<Result> implements TransportHandler {
     return target;
   }
 
-  /** Puts a membership change into the log. Throws a RaftError. */
+  /**
+   * Puts something into the log. Throws a RaftError: a refusal, or `outcomeUnknown` where this node has failed over it
+   * and the entry may be in the core's log already.
+   */
   propose(put: () => ProposalPosition | undefined, doing: string): ProposalPosition {
     let position: ProposalPosition | undefined;
     try {
       position = put();
     } catch (error) {
-      throw this.#refusal(error, doing);
+      const refusal = refusalOf(error, doing, {
+        status: () => this.core.basicStatus(),
+        limitBytes: this.options.pendingProposalsMaxBytes,
+        notLeader: () => this.notLeader(doing),
+      });
+      if (refusal !== undefined) throw refusal;
+      const reason = classify(error);
+      this.fail(reason);
+      throw failedOver(doing, reason);
     }
     if (position === undefined) throw this.notLeader(doing);
     return position;
@@ -291,22 +304,35 @@ export class NodeLoop<Result> implements TransportHandler {
 
   readonly #turn = (): void => {
     this.#scheduled = false;
-    if (!this.#running) return;
     try {
-      // A leader's lease is counted in ticks: it must know how late it is before it answers a read.
-      if (this.leadership.role === 'leader') this.#tick();
-      this.#stepAll();
-      // A follower must read what its leader sent before it decides that there is none.
-      if (this.leadership.role !== 'leader') this.#tick();
-      this.#propose();
-      this.reads.begin(this.#ask);
-      this.#carryOut();
-      // What is being loaded will replace the state: no need to save it now.
-      if (!this.receiver.active) this.keeper.maybeStart();
+      for (const stage of this.#stages) {
+        // A stage may fail the node without throwing. A core that has failed must not be used, least of all written out.
+        if (!this.#running) return;
+        stage();
+      }
     } catch (error) {
       this.fail(classify(error));
     }
   };
+
+  readonly #stages: readonly (() => void)[] = [
+    // A leader's lease is counted in ticks: it must know how late it is before it answers a read.
+    () => {
+      if (this.leadership.role === 'leader') this.#tick();
+    },
+    () => this.#stepAll(),
+    // A follower must read what its leader sent before it decides that there is none.
+    () => {
+      if (this.leadership.role !== 'leader') this.#tick();
+    },
+    () => this.#propose(),
+    () => this.reads.begin(this.#ask),
+    () => this.#carryOut(),
+    // What is being loaded will replace the state: no need to save it now.
+    () => {
+      if (!this.receiver.active) this.keeper.maybeStart();
+    },
+  ];
 
   #tick(): void {
     const due = this.#ticker?.take();
@@ -332,7 +358,10 @@ export class NodeLoop<Result> implements TransportHandler {
     }
     const calls = this.#calls;
     this.#calls = [];
-    for (const work of calls) work();
+    for (const work of calls) {
+      if (!this.#running) return;
+      work();
+    }
     if (!this.inbox.isEmpty) this.wake();
   }
 
@@ -454,39 +483,4 @@ export class NodeLoop<Result> implements TransportHandler {
     this.events.emit('snapshotInstalled', { snapshot: stored });
     this.events.emit('membershipChange', { index, members: this.directory.roles() });
   }
-
-  #refusal(error: unknown, doing: string): RaftError {
-    if (!isRaftCoreError(error, 'proposalDropped')) {
-      const reason = classify(error);
-      this.fail(reason);
-      return reason;
-    }
-    const status: BasicStatus = this.core.basicStatus();
-    switch (error.reason) {
-      case 'transferInProgress':
-        return new RaftError(
-          'transferInProgress',
-          `${doing}: leadership is being handed to node ${status.transferTarget}; ask there in a moment`,
-        );
-      case 'uncommittedSizeLimit':
-        return new RaftError(
-          'overloaded',
-          `${doing}: ${status.uncommittedBytes} bytes are not committed yet; try again after a pause`,
-        );
-      default:
-        return this.notLeader(doing);
-    }
-  }
-}
-
-function storageFailed(doing: string, error: unknown): RaftError {
-  return isRaftError(error)
-    ? error
-    : new RaftError('storageFailed', `${doing}: ${describeError(error)}`, error);
-}
-
-function classify(error: unknown): RaftError {
-  return isRaftError(error)
-    ? error
-    : new RaftError('invariantViolated', `running the core: ${describeError(error)}`, error);
 }

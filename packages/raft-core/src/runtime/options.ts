@@ -49,15 +49,23 @@ export interface RaftNodeOptions<Result> {
 
   /** Data of one proposal, in bytes. Default 16 MiB. */
   readonly proposalMaxBytes?: number;
-  /** Data of all proposals of this node that have no outcome yet; more are refused with `overloaded`. Default 64 MiB. */
+  /**
+   * Proposals of this node that have no outcome yet: their data and 512 bytes for each; more are refused with
+   * `overloaded`, but never the only one. Default 64 MiB.
+   */
   readonly pendingProposalsMaxBytes?: number;
+  /** Linearizable reads of this node that have no answer yet; more are refused with `overloaded`. Default 100,000. */
+  readonly pendingReadsMax?: number;
   /** Entries in one append message; a single larger entry still travels alone. Default 1 MiB. */
   readonly messageMaxBytes?: number;
   /** Append messages in flight to one follower. Default 256. */
   readonly inflightMaxMessages?: number;
   /** Bytes of append messages in flight to one follower. Default 16 MiB. */
   readonly inflightMaxBytes?: number;
-  /** Received messages that wait for their turn; more are dropped, as a network would. Default 64 MiB. */
+  /**
+   * Received messages that wait for their turn, a quarter of it for those without entries; more are dropped, as a
+   * network would. Default 64 MiB.
+   */
   readonly inboxMaxBytes?: number;
   /** Committed entries handed to the state machine at once, in bytes. Default 4 MiB. */
   readonly applyMaxBytes?: number;
@@ -77,7 +85,10 @@ export interface RaftNodeOptions<Result> {
 
   /** A learner that lacks at most so many committed entries may be promoted. Default 100. */
   readonly promotionMaxLagEntries?: number;
-  /** A leader whose disk takes longer for one append hands leadership over. Milliseconds, default 10 ticks; 0 never. */
+  /**
+   * A leader whose disk takes longer for one append, compaction or other work on the log hands leadership over.
+   * Milliseconds, default 10 ticks; 0 never.
+   */
   readonly diskStallMs?: number;
   /** A proposal without an outcome after so long fails with `outcomeUnknown`. Milliseconds, default 30,000; 0 never. */
   readonly proposalTimeoutMs?: number;
@@ -85,6 +96,11 @@ export interface RaftNodeOptions<Result> {
   readonly readTimeoutMs?: number;
   /** How long `stop` tries to hand leadership over. Milliseconds, default two election timeouts. */
   readonly stopHandoverMs?: number;
+  /**
+   * How long `stop` waits for writes under way, and for the transport and the stores to close, before it resolves
+   * without them. Milliseconds, default 10,000.
+   */
+  readonly stopTimeoutMs?: number;
 
   /** Receives every decision of the core, for logs and tests. Costs an object for each, so none by default. */
   readonly onCoreEvent?: RaftEventSink;
@@ -103,6 +119,7 @@ const MINIMA = {
   heartbeatTicks: 1,
   proposalMaxBytes: 1,
   pendingProposalsMaxBytes: 1,
+  pendingReadsMax: 1,
   messageMaxBytes: 1,
   inflightMaxMessages: 1,
   inflightMaxBytes: 1,
@@ -119,6 +136,7 @@ const MINIMA = {
   proposalTimeoutMs: 0,
   readTimeoutMs: 1,
   stopHandoverMs: 0,
+  stopTimeoutMs: 1,
 } as const satisfies Partial<Record<keyof Defaulted, number>>;
 
 /** Fills in defaults and checks ranges; fails with `invalidArgument`. */
@@ -137,6 +155,7 @@ export function resolveOptions<Result>(options: RaftNodeOptions<Result>): Resolv
     readOnlyOption: options.readOnlyOption ?? 'safe',
     proposalMaxBytes: options.proposalMaxBytes ?? 16 * MIB,
     pendingProposalsMaxBytes: options.pendingProposalsMaxBytes ?? 64 * MIB,
+    pendingReadsMax: options.pendingReadsMax ?? 100_000,
     messageMaxBytes,
     inflightMaxMessages: options.inflightMaxMessages ?? 256,
     inflightMaxBytes: options.inflightMaxBytes ?? Math.max(16 * MIB, messageMaxBytes),
@@ -153,6 +172,7 @@ export function resolveOptions<Result>(options: RaftNodeOptions<Result>): Resolv
     proposalTimeoutMs: options.proposalTimeoutMs ?? 30_000,
     readTimeoutMs: options.readTimeoutMs ?? 5_000,
     stopHandoverMs: options.stopHandoverMs ?? 2 * electionTicks * tickIntervalMs,
+    stopTimeoutMs: options.stopTimeoutMs ?? 10_000,
   };
   checkRanges(resolved);
   return resolved;

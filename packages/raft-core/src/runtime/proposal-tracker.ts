@@ -26,6 +26,13 @@ export interface PendingProposal<Result> {
 const DONE = -1;
 
 /**
+ * What a proposal holds beside its data until it has an outcome: its record here, its promise and the caller's
+ * continuation, its place in the map, and the entry in the core's log and on the way to the disk. Without it a limit in
+ * bytes would let through millions of proposals of a few bytes each.
+ */
+export const PROPOSAL_OVERHEAD_BYTES = 512;
+
+/**
  * A proposal waits until the loop takes it, then is in the log, and is decided by what is applied at its index: the
  * same term means it was committed, another term means it never will be (an index and a term name one entry only).
  * That holds across changes of leader, so losing leadership alone decides nothing.
@@ -51,7 +58,7 @@ export class ProposalTracker<Result> {
     this.#onApplied = onApplied;
   }
 
-  /** Data of all proposals without an outcome. */
+  /** All proposals without an outcome: data, and {@link PROPOSAL_OVERHEAD_BYTES} for each. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
@@ -66,11 +73,12 @@ export class ProposalTracker<Result> {
 
   /** Rejects with `overloaded` at the limit. */
   submit(data: Uint8Array, signal: AbortSignal | undefined): Promise<Committed<Result>> {
-    if (this.#pendingBytes + data.length > this.#maxBytes && this.#pendingBytes > 0) {
-      return Promise.reject(new OverloadedError(this.#pendingBytes, this.#maxBytes));
+    const bytes = data.length + PROPOSAL_OVERHEAD_BYTES;
+    if (this.#pendingBytes + bytes > this.#maxBytes && this.#pendingBytes > 0) {
+      return Promise.reject(new OverloadedError('proposing', this.#pendingBytes, this.#maxBytes, 'bytes'));
     }
     if (signal?.aborted === true) return Promise.reject(aborted(signal));
-    this.#pendingBytes += data.length;
+    this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
       const proposal: PendingProposal<Result> = {
         data,
@@ -109,7 +117,7 @@ export class ProposalTracker<Result> {
     }
   }
 
-  /** The batch went nowhere. */
+  /** The batch went nowhere, or nobody can tell: `error` says which. */
   refused(batch: readonly PendingProposal<Result>[], error: RaftError): void {
     for (const proposal of batch) this.#fail(proposal, error);
   }
@@ -185,7 +193,7 @@ export class ProposalTracker<Result> {
     if (proposal.index > 0 && this.#inLog.get(proposal.index) === proposal)
       this.#inLog.delete(proposal.index);
     proposal.index = DONE;
-    this.#pendingBytes -= proposal.data.length;
+    this.#pendingBytes -= proposal.data.length + PROPOSAL_OVERHEAD_BYTES;
     proposal.unlisten?.();
   }
 }

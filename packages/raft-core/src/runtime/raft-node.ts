@@ -84,7 +84,8 @@ export class RaftNode<Result> {
   /**
    * Resolves with an index once the local state machine has applied everything that was acknowledged anywhere before
    * this call: a read of it is then linearizable (thesis 6.4). Works on leaders, followers and learners. Nothing is
-   * written. Fails with `readTimeout` where no leader confirms it in time, `stopped`, or the code of a fatal error.
+   * written. Fails with `readTimeout` where no leader confirms it in time, `overloaded` where `pendingReadsMax` others
+   * wait, `stopped`, or the code of a fatal error.
    */
   linearizableRead(): Promise<LogIndex> {
     const unusable = this.#unusable('reading');
@@ -179,6 +180,10 @@ export class RaftNode<Result> {
   /**
    * Hands leadership over if this node leads others, waits for its proposals within `stopHandoverMs`, then stops the
    * transport and closes the stores. What has no outcome by then fails with `outcomeUnknown`. Idempotent; never rejects.
+   *
+   * A disk or a transport that hangs is given `stopTimeoutMs`, then this resolves all the same. The write under way is
+   * abandoned: it may still become durable, what was queued behind it does not, and the stores are closed once it ends.
+   * Until then they stay locked, if need be until the process ends.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -213,10 +218,10 @@ export class RaftNode<Result> {
   /** Ends what runs, in the order in which one part may still call another. */
   async #close(error: RaftError): Promise<void> {
     const { appendWorker, keeper, receiver } = this.#loop;
-    const { transport, logStore, snapshotStore } = this.#options;
+    const { transport, logStore, snapshotStore, clock, stopTimeoutMs } = this.#options;
     const failed = this.#fatal !== undefined;
     if (!failed) this.#loop.halt(error);
-    await settle([
+    const closing = settle([
       () => transport.stop(),
       () => receiver.stop(),
       () => (failed ? appendWorker.abandon() : appendWorker.drain()),
@@ -224,6 +229,17 @@ export class RaftNode<Result> {
       () => logStore.close(),
       () => snapshotStore.close(),
     ]);
+    await new Promise<void>((resolve) => {
+      const cancel = clock.setTimer(stopTimeoutMs, () => {
+        // Never settles while the disk hangs; what counts is that nothing more is written after that.
+        appendWorker.abandon().catch(() => undefined);
+        resolve();
+      });
+      void closing.then(() => {
+        cancel();
+        resolve();
+      });
+    });
     this.#lifecycle = 'stopped';
   }
 

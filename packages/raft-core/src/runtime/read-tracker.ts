@@ -1,6 +1,6 @@
 /** Linearizable reads on their way to a confirmed and applied index. */
 import type { LogIndex } from '../core/types.ts';
-import { RaftError } from './errors.ts';
+import { OverloadedError, RaftError } from './errors.ts';
 import type { Clock } from './interfaces.ts';
 
 interface PendingRead {
@@ -26,10 +26,13 @@ const CONTEXT_BYTES = 16;
  */
 export class ReadTracker {
   readonly #clock: Clock;
+  readonly #maxPending: number;
   readonly #timeoutMs: number;
   readonly #retryMs: number;
   readonly #incarnation: readonly [number, number];
   #counter = 0;
+  /** Reads in `#waiting` and in all rounds. */
+  #pending = 0;
   #waiting: PendingRead[] = [];
   readonly #rounds = new Set<Round>();
   readonly #byContext = new Map<number, Round>();
@@ -37,26 +40,30 @@ export class ReadTracker {
   /** `incarnation`: two random words that no other run of this node shares. */
   constructor(
     clock: Clock,
-    limits: { readonly timeoutMs: number; readonly retryMs: number },
+    limits: { readonly maxPending: number; readonly timeoutMs: number; readonly retryMs: number },
     incarnation: readonly [number, number],
   ) {
     this.#clock = clock;
+    this.#maxPending = limits.maxPending;
     this.#timeoutMs = limits.timeoutMs;
     this.#retryMs = limits.retryMs;
     this.#incarnation = incarnation;
   }
 
   get pendingCount(): number {
-    let count = this.#waiting.length;
-    for (const round of this.#rounds) count += round.reads.length;
-    return count;
+    return this.#pending;
   }
 
   get hasWaiting(): boolean {
     return this.#waiting.length > 0;
   }
 
+  /** Rejects with `overloaded` at the limit. */
   submit(): Promise<LogIndex> {
+    if (this.#pending >= this.#maxPending) {
+      return Promise.reject(new OverloadedError('reading', this.#pending, this.#maxPending, 'reads'));
+    }
+    this.#pending++;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ askedAt: this.#clock.now(), resolve, reject });
     });
@@ -85,6 +92,7 @@ export class ReadTracker {
     for (const round of this.#rounds) {
       if (round.index === undefined || round.index > index) continue;
       this.#rounds.delete(round);
+      this.#pending -= round.reads.length;
       for (const read of round.reads) read.resolve(round.index);
     }
   }
@@ -96,6 +104,7 @@ export class ReadTracker {
       const expired = round.reads.filter((read) => now - read.askedAt >= this.#timeoutMs);
       if (expired.length > 0) {
         round.reads = round.reads.filter((read) => now - read.askedAt < this.#timeoutMs);
+        this.#pending -= expired.length;
         for (const read of expired) read.reject(this.#timedOut(round));
       }
       if (round.reads.length === 0) {
@@ -110,6 +119,7 @@ export class ReadTracker {
   failAll(error: RaftError): void {
     const reads = [...this.#waiting, ...[...this.#rounds].flatMap((round) => round.reads)];
     this.#waiting = [];
+    this.#pending = 0;
     this.#rounds.clear();
     this.#byContext.clear();
     for (const read of reads) read.reject(error);

@@ -23,7 +23,7 @@ export interface MemberStatus extends MemberRole {
 
 /** Everything in this node that waits, in bytes. Each is bounded by an option. */
 export interface QueueSizes {
-  /** Data of proposals without an outcome (`pendingProposalsMaxBytes`). */
+  /** Proposals without an outcome, data and 512 bytes for each (`pendingProposalsMaxBytes`). */
   readonly proposalsBytes: number;
   /** Received and not yet handled (`inboxMaxBytes`). */
   readonly inboxBytes: number;

@@ -47,7 +47,7 @@ describe('a follower that is gone', () => {
       const options = {
         inflightMaxBytes: 64 * KIB,
         messageMaxBytes: 16 * KIB,
-        pendingProposalsMaxBytes: 256 * KIB,
+        pendingProposalsMaxBytes: 288 * KIB,
         snapshotIntervalEntries: 500,
         logRetentionEntries: 100,
         logRetentionMaxEntries: 200,

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { toLogIndex, toTerm } from '../../src/core/ids.ts';
 import { createMessage } from '../../src/core/message.ts';
-import type { Message } from '../../src/core/types.ts';
+import type { ConfState, Message } from '../../src/core/types.ts';
 import { Inbox } from '../../src/runtime/inbox.ts';
 
 const MIB = 1024 * 1024;
+
+const emptyConfState: ConfState = {
+  voters: [],
+  learners: [],
+  votersOutgoing: [],
+  learnersNext: [],
+  autoLeave: false,
+};
 
 function append(index: number, bytes: number): Message {
   const entry = {
@@ -51,8 +59,35 @@ describe('the inbox', () => {
     expect(inbox.take()).toHaveLength(1);
   });
 
-  it('bounds what is urgent too', () => {
+  it('bounds what is urgent in bytes, in a share of its own', () => {
+    const inbox = new Inbox(4 * MIB);
+    const vote = createMessage({ type: 'MsgVote', context: new Uint8Array(1024) });
+    for (let sent = 0; sent < 10_000; sent++) inbox.push(vote);
+    expect(inbox.dropped).toBeGreaterThan(0);
+    expect(inbox.queuedBytes).toBeGreaterThan(0.9 * MIB);
+    expect(inbox.queuedBytes).toBeLessThanOrEqual(MIB);
+    const { dropped } = inbox;
+    inbox.push(append(1, MIB));
+    inbox.push(append(2, MIB));
+    expect(inbox.dropped).toBe(dropped);
+    expect(inbox.take()).toHaveLength(10_000 - dropped + 2);
+    expect(inbox.queuedBytes).toBe(0);
+    inbox.push(vote);
+    expect(inbox.dropped).toBe(dropped);
+  });
+
+  it('counts what a message carries of a snapshot, and never drops the only one', () => {
     const inbox = new Inbox(MIB);
+    const metadata = { index: toLogIndex(1), term: toTerm(1), confState: emptyConfState };
+    inbox.push(createMessage({ type: 'MsgSnap', snapshot: { metadata, data: new Uint8Array(2 * MIB) } }));
+    expect(inbox.queuedBytes).toBeGreaterThan(2 * MIB);
+    inbox.push(createMessage({ type: 'MsgHeartbeat' }));
+    expect(inbox.dropped).toBe(1);
+    expect(inbox.take()).toHaveLength(1);
+  });
+
+  it('bounds the number of what is urgent', () => {
+    const inbox = new Inbox(64 * MIB);
     for (let sent = 0; sent < 70_000; sent++) inbox.push(createMessage({ type: 'MsgHeartbeat' }));
     expect(inbox.dropped).toBeGreaterThan(0);
     expect(inbox.take().length + inbox.dropped).toBe(70_000);

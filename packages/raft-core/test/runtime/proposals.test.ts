@@ -55,16 +55,42 @@ describe('proposing', () => {
   });
 
   it('refuses more than the limit in bytes instead of queueing it, and takes proposals again later', async () => {
-    const cluster = await Cluster.start({ options: { pendingProposalsMaxBytes: 1000 } });
+    const cluster = await Cluster.start({ options: { pendingProposalsMaxBytes: 10 * 612 } });
     const leader = await cluster.leader();
     const accepted = Array.from({ length: 10 }, () => leader.propose(bytes('x'.repeat(100))));
     const error: unknown = await leader.propose(bytes('y')).catch((reason: unknown) => reason);
     if (!isOverloadedError(error)) throw new Error('not an OverloadedError');
-    expect(error).toMatchObject({ pendingBytes: 1000, limitBytes: 1000, outcome: 'notCommitted' });
-    expect(leader.status().queues.proposalsBytes).toBe(1000);
+    expect(error).toMatchObject({ pending: 6120, limit: 6120, unit: 'bytes', outcome: 'notCommitted' });
+    expect(leader.status().queues.proposalsBytes).toBe(6120);
     await cluster.clock.resolve(Promise.all(accepted));
     expect(leader.status().queues.proposalsBytes).toBe(0);
     await cluster.clock.resolve(leader.propose(bytes('y')));
+    await cluster.stopAll();
+  });
+
+  it('bounds the number of small proposals by what each of them costs', async () => {
+    const cluster = await Cluster.start({ voters: 1, options: { pendingProposalsMaxBytes: 64 * 1024 } });
+    const leader = await cluster.leader();
+    const outcomes = await cluster.clock.resolve(
+      Promise.all(Array.from({ length: 1000 }, () => failureOf(leader.propose(bytes('x'))))),
+    );
+    expect(outcomes.filter((error) => error === undefined)).toHaveLength(Math.floor((64 * 1024) / 513));
+    expect(outcomes.filter(isOverloadedError)).toHaveLength(1000 - Math.floor((64 * 1024) / 513));
+    await cluster.stopAll();
+  });
+
+  it('is overloaded too where the uncommitted log is full although the proposers have given up', async () => {
+    const cluster = await Cluster.start({
+      options: { pendingProposalsMaxBytes: 2000, proposalTimeoutMs: 200, electionTicks: 100 },
+    });
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const large = bytes('x'.repeat(1400));
+    expect(await cluster.failure(leader.propose(large))).toMatchObject({ code: 'outcomeUnknown' });
+    const error = await cluster.failure(leader.propose(large));
+    expect(isOverloadedError(error)).toBe(true);
+    expect(error).toMatchObject({ pending: 1400, limit: 2000, unit: 'bytes', outcome: 'notCommitted' });
+    cluster.network.heal();
     await cluster.stopAll();
   });
 });

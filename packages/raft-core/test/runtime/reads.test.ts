@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, Cluster } from './cluster.ts';
+import { isOverloadedError } from '../../src/index.ts';
+import { bytes, Cluster, failureOf } from './cluster.ts';
 
 describe('a linearizable read', () => {
   it('sees everything acknowledged before it, on leader, follower and learner', async () => {
@@ -79,6 +80,26 @@ describe('a linearizable read', () => {
     cluster.network.isolate(leader.id);
     const error = await cluster.clock.resolve(leader.linearizableRead().catch((reason: unknown) => reason));
     expect(error).toMatchObject({ code: 'readTimeout' });
+    expect(leader.status().pendingReads).toBe(0);
+    await cluster.stopAll();
+  });
+
+  it('is refused with overloaded once too many wait, and taken again later', async () => {
+    const cluster = await Cluster.start({ options: { pendingReadsMax: 10, readTimeoutMs: 1000 } });
+    const leader = await cluster.leader();
+    cluster.network.isolate(leader.id);
+    const waiting = Array.from({ length: 10 }, () => failureOf(leader.linearizableRead()));
+    await cluster.clock.settle();
+    const error = await cluster.failure(leader.linearizableRead());
+    expect(isOverloadedError(error)).toBe(true);
+    expect(error).toMatchObject({ pending: 10, limit: 10, unit: 'reads' });
+    expect(leader.status().pendingReads).toBe(10);
+    for (const reason of await cluster.clock.resolve(Promise.all(waiting))) {
+      expect(reason).toMatchObject({ code: 'readTimeout' });
+    }
+    cluster.network.heal();
+    await cluster.leader();
+    await cluster.clock.resolve(Promise.all(Array.from({ length: 10 }, () => leader.linearizableRead())));
     expect(leader.status().pendingReads).toBe(0);
     await cluster.stopAll();
   });
