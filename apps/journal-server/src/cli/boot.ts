@@ -1,5 +1,5 @@
 /** Boots as a compute node does, and writes what it got. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BootClient,
@@ -10,6 +10,7 @@ import {
   type NodeConfig,
 } from '@pact-journal/boot-stream';
 import { DELTA_KINDS, type VClusterPolicy } from '@pact-journal/journal-state';
+import { makeDirectory } from '../directories.ts';
 import type { CliContext } from './context.ts';
 import { CliError, nobodyListensError } from './errors.ts';
 
@@ -76,7 +77,7 @@ export async function bootNode(context: CliContext, request: BootRequest): Promi
 export async function writeBoot(folder: string, report: BootReport): Promise<void> {
   const { config, ...summary } = report;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeDirectory(folder);
     for (const kind of DELTA_KINDS) await replaceFile(join(folder, `${kind}.json`), config[kind]);
     await replaceFile(join(folder, 'boot.json'), summary);
   } catch (error) {

@@ -57,7 +57,7 @@ function isSystemError(error: unknown): error is SystemError {
 }
 
 function describeSystemError(error: SystemError): string {
-  if (error.code === 'ENOENT') return 'no such file';
+  if (error.code === 'ENOENT') return 'no such file, give the path of a JSON file or - for standard input';
   if (error.code === 'EACCES' || error.code === 'EPERM') return 'not readable by you';
   return error.message;
 }

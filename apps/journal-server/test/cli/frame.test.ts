@@ -123,7 +123,11 @@ describe('usage errors exit with 2 and one line that says what would be right', 
 describe('input is checked before anything is sent', () => {
   const empty = '"mounts":[],"files":[],"network":[],"services":[],"packages":[],"gpu":[]';
   test.each([
-    ['a file that is not there', () => join(folder, 'none.json'), /none\.json: no such file/u],
+    [
+      'a file that is not there',
+      () => join(folder, 'none.json'),
+      /none\.json: no such file, .* JSON file or - /u,
+    ],
     ['a directory', () => folder, /is a directory/u],
     ['an empty file', () => file('empty.json', ''), /empty\.json: is empty, expected a state delta/u],
     ['text', () => file('text.json', 'hello'), /text\.json: not JSON \(.*\), expected a state delta/u],
@@ -225,6 +229,14 @@ describe('capture', () => {
     expect(delta['kernel']?.length).toBeGreaterThan(100);
     expect(delta['files']).toEqual([]);
     expect(result.stderr).toMatch(/^captured \d+ items: \d+ network, \d+ kernel$/mu);
+  });
+
+  test('of a root that is none is refused', async () => {
+    for (const root of [join(folder, 'none'), file('root', '')]) {
+      const result = await runHere(['capture', '--root', root]);
+      expect(failureLine(result)).toContain(`--root: ${root}`);
+      expect(result).toMatchObject({ code: 2, stdout: '' });
+    }
   });
 
   test('the same host gives the same bytes', async () => {

@@ -1,5 +1,5 @@
 /** `pact-journal capture`: this host's real state as a state delta. */
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { DELTA_KINDS, type DeltaKind, type StateDelta } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
@@ -33,6 +33,7 @@ export function register(program: Command, context: CliContext): void {
     .option('--root <dir>', 'capture a system below another directory', '/')
     .option('-o, --output <file>', 'write the delta to a file instead of stdout')
     .action(async (flags: CaptureFlags) => {
+      await checkRoot(flags.root);
       const { captureHost } = await import('../../capture/index.ts');
       const { delta, leftOut } = await captureHost({
         root: flags.root,
@@ -53,6 +54,17 @@ export function register(program: Command, context: CliContext): void {
         );
       }
     });
+}
+
+/** A root that is none would give an empty capture, which looks like a host without any configuration. */
+async function checkRoot(root: string): Promise<void> {
+  let reason = 'is not a directory';
+  try {
+    if ((await stat(root)).isDirectory()) return;
+  } catch (error) {
+    reason = `cannot be read (${error instanceof Error ? error.message : String(error)})`;
+  }
+  throw new CliError('usage', `--root: ${root} ${reason}, give the directory that holds the system's etc`);
 }
 
 /** JSON with an item a line, so that captures can be compared with line tools. */
