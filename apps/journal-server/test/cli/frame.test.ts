@@ -160,6 +160,30 @@ describe('input is checked before anything is sent', () => {
     expect(result.code).toBe(2);
   });
 
+  test.each([
+    ['commit', ['commit', '--vcluster', 'v', '-f', '-', '-m']],
+    ['a dry run of commit', ['commit', '--global', '-f', '-', '--dry-run', '-m']],
+    ['rollback', ['rollback', '--to', '1', '-m']],
+    ['emergency start', ['emergency', 'start', '--global', '-m']],
+    ['emergency end', ['emergency', 'end', '--global', '-m']],
+  ])('a message that no entry may carry, its size and the allowed one: %s', async (_what, args) => {
+    const endpoint = `127.0.0.1:${String(await freePort())}`;
+    const result = await runHere([...args, 'ä'.repeat(32_769), '--endpoint', endpoint], {
+      stdin: '{"kernel":[]}',
+    });
+    expect(failureLine(result)).toMatch(/^--message: .*65536 bytes.* 65538 bytes/u);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('a name that no entry may carry is called by its option', async () => {
+    for (const option of ['--author', '--role', '--vcluster']) {
+      const scope = option === '--vcluster' ? [] : ['--global'];
+      const result = await runHere(['emergency', 'end', ...scope, option, 'n'.repeat(5000)]);
+      expect(failureLine(result)).toMatch(new RegExp(`^${option}: .* 5000 bytes`, 'u'));
+      expect(result.code).toBe(2);
+    }
+  });
+
   test('standard input is called standard input', async () => {
     const result = await runHere(['commit', '--vcluster', 'v', '-f', '-'], { stdin: '{' });
     expect(failureLine(result)).toContain('standard input: not JSON');

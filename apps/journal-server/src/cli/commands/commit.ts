@@ -1,16 +1,11 @@
 /** `pact-journal commit`: declares a change of state for a scope. */
-import {
-  formatScope,
-  TTL_SECONDS_MAX,
-  TTL_SECONDS_MIN,
-  type EntrySeq,
-  type NewConfigEntry,
-} from '@pact-journal/journal-state';
+import { formatScope, TTL_SECONDS_MAX, TTL_SECONDS_MIN, type EntrySeq } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { readDelta } from '../delta-input.ts';
 import { CliError } from '../errors.ts';
 import { withJournal } from '../journal.ts';
+import { checkedEntry } from '../new-entry.ts';
 import {
   addAuthorOptions,
   addScopeOptions,
@@ -48,7 +43,7 @@ export function register(program: Command, context: CliContext): void {
   command.action(async (flags: CommitFlags) => {
     const scope = requiredScope(flags);
     const delta = await readDelta(context, flags.file);
-    const entry: NewConfigEntry = {
+    const entry = checkedEntry({
       entry_type: flags.bootConfig === true ? 'BootConfig' : 'Commit',
       scope,
       author: authorOf(flags),
@@ -58,7 +53,7 @@ export function register(program: Command, context: CliContext): void {
       ttl_seconds: flags.ttl ?? null,
       emergency_reason: null,
       ...(flags.message === undefined ? {} : { message: flags.message }),
-    };
+    });
     await withJournal(context, async (journal) => {
       if (flags.dryRun === true) return printPreview(context, await journal.preview(entry));
       const receipt = await journal.append(entry);

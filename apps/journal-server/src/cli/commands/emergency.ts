@@ -1,8 +1,9 @@
 /** `pact-journal emergency`: suspends enforcement for a scope while somebody repairs it by hand. */
-import { formatScope, type EntryType, type NewConfigEntry } from '@pact-journal/journal-state';
+import { formatScope, type EntryType } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { withJournal } from '../journal.ts';
+import { checkedEntry } from '../new-entry.ts';
 import {
   addAuthorOptions,
   addScopeOptions,
@@ -67,7 +68,7 @@ export function register(program: Command, context: CliContext): void {
 async function append(context: CliContext, type: EntryType, flags: EmergencyFlags): Promise<void> {
   const scope = requiredScope(flags);
   const starts = type === 'EmergencyStart';
-  const entry: NewConfigEntry = {
+  const entry = checkedEntry({
     entry_type: type,
     scope,
     author: authorOf(flags),
@@ -77,7 +78,7 @@ async function append(context: CliContext, type: EntryType, flags: EmergencyFlag
     ttl_seconds: null,
     emergency_reason: starts ? (flags.message ?? null) : null,
     ...(starts || flags.message === undefined ? {} : { message: flags.message }),
-  };
+  });
   await withJournal(context, async (journal) => {
     const receipt = await journal.append(entry);
     if (context.globals.json) context.out.json(receipt);

@@ -1,8 +1,9 @@
 /** `pact-journal rollback`: makes a scope's configuration what it was right after an earlier entry. */
-import { formatScope, type EntrySeq, type NewConfigEntry } from '@pact-journal/journal-state';
+import { formatScope, type EntrySeq, type NewConfigEntry, type Scope } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { withJournal } from '../journal.ts';
+import { checkedEntry } from '../new-entry.ts';
 import {
   addAuthorOptions,
   addScopeOptions,
@@ -32,9 +33,8 @@ export function register(program: Command, context: CliContext): void {
   addScopeOptions(command, "roll back (default: the entry's own scope)");
   addAuthorOptions(command);
   command.action(async (flags: RollbackFlags) => {
-    await withJournal(context, async (journal) => {
-      const scope = scopeOf(flags) ?? (await journal.entry(flags.to)).scope;
-      const entry: NewConfigEntry = {
+    const entryFor = (scope: Scope): NewConfigEntry =>
+      checkedEntry({
         entry_type: 'Rollback',
         scope,
         author: authorOf(flags),
@@ -44,7 +44,13 @@ export function register(program: Command, context: CliContext): void {
         ttl_seconds: null,
         emergency_reason: null,
         ...(flags.message === undefined ? {} : { message: flags.message }),
-      };
+      });
+    const named = scopeOf(flags);
+    // Whatever the scope: options that no entry may have are refused before the journal is asked for it.
+    entryFor(named ?? 'Global');
+    await withJournal(context, async (journal) => {
+      const scope = named ?? (await journal.entry(flags.to)).scope;
+      const entry = entryFor(scope);
       if (flags.dryRun === true) return printPreview(context, await journal.preview(entry));
       const receipt = await journal.append(entry);
       if (context.globals.json) return context.out.json(receipt);
