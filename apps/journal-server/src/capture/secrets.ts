@@ -19,10 +19,16 @@ const SECRET_NAMES: readonly RegExp[] = [
 
 /** What secrets look like inside files. Matched on text with one byte a character. */
 const SECRET_CONTENT: readonly RegExp[] = [
-  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/,
+  /-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE KEY(?: BLOCK)?|OpenVPN Static key[A-Za-z0-9 ]{0,10})-----/i,
   /PuTTY-User-Key-File-\d/,
   // crypt(5): $id$..., as in shadow and htpasswd files.
   /(?:^|[:\s"'=])\$(?:1|2[abxy]|5|6|7|y|gy|sha1|md5|apr1|argon2(?:i|d|id))\$[./A-Za-z0-9$=,+-]{16,}/m,
+  /(?:^|[:\s"'=])\$(?:apr1|2[abxy])\$/m,
+  /\{(?:S?SHA\d{0,3}|S?MD5|CRYPT|PBKDF2[\w-]*|ARGON2)\}[./A-Za-z0-9+=$]{8,}/i,
+  // DES of crypt(3), as in htpasswd files: a name and 13 characters, nothing else in the line.
+  /^[\w.@-]{1,64}:[./A-Za-z0-9]{13}(?::[^\n]*)?$/m,
+  /grub\.pbkdf2\.sha\d+\./i,
+  /Authorization["']?[ \t]*[:=][ \t]*["']?Basic[ \t]+[A-Za-z0-9+/=]{4,}/i,
   // WireGuard and other base64 keys of 32 bytes.
   /^[ \t]*(?:PrivateKey|PresharedKey)[ \t]*=[ \t]*[A-Za-z0-9+/]{43}=/m,
   // JSON web tokens and the tokens of well-known services.
@@ -36,16 +42,59 @@ const SECRET_CONTENT: readonly RegExp[] = [
   /"(?:auth|identitytoken)"[ \t]*:[ \t]*"[A-Za-z0-9+/=_.-]{8,}"/,
 ];
 
-/** An assignment whose name says that its value is secret, not commented out. */
-const SECRET_ASSIGNMENT =
-  /^[ \t]*(?:export[ \t]+)?["']?[\w.-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|psk)["']?[ \t]*[=:][ \t]*["']?([^\s"'#;,]{4,256})/gim;
+/** Names, or ends of names, whose value is secret. Matched in lower case. */
+const SECRET_WORDS = [
+  'passw(?:or)?d',
+  'passphrase',
+  'pass_?code',
+  'secret(?:[_.-]?key)?(?:[_.-]?base)?',
+  '(?:auth)?token',
+  'auth_?tok',
+  '(?:api|access|account|encryption|private|shared|master|auth|admin)[_.-]?key',
+  'credentials?',
+  'bind_?pw',
+  'root_?pw',
+  'require_?pass',
+  'master_?auth',
+  'community',
+].join('|');
 
-/** Values of such assignments that are settings, not secrets. */
+/** Short ones that also end ordinary words (compass): only after something that parts words. */
+const SHORT_SECRET_WORDS = 'pass|pwd|psk';
+
+/**
+ * A secret's name anywhere in a line, then what assigns: `=`, `:`, `:=`, `=>`, the comma of define('X', 'y'), the `>` of
+ * an XML element, or blanks. What comes after it is looked at by {@link isSecretValue}.
+ */
+const SECRET_ASSIGNMENT = new RegExp(
+  String.raw`(?<![\w.-])(?<name>[\w.-]{0,200}?(?:${SECRET_WORDS}|(?<![A-Za-z])(?:${SHORT_SECRET_WORDS})))(?![\w-])["'\])]{0,3}` +
+    String.raw`(?:(?<sign>[ \t]*(?:=>|:=|[?+]?=|:|,|>)[ \t]*)|(?<blanks>[ \t]+))(?<value>"[^"\r\n]{0,256}|'[^'\r\n]{0,256}|[^\s"'<;,)}\]]{0,256})`,
+  'gi',
+);
+
+/** Directives of SNMP and Redis whose arguments are secret wherever they stand in the line. */
+const SECRET_DIRECTIVE =
+  /^[ \t]*(?:(?:ro|rw)community6?|com2sec6?|createUser|user[ \t]+\S+[ \t]+(?:on|off)[ \t].*[>#])[ \t]*["'\w]/im;
+
+/** Values that are settings: nothing at all, switches, and what is filled in from elsewhere. */
 const HARMLESS_VALUE =
-  /^(?:[/$<{%~@*!([].*|\\.*|yes|no|true|false|none|null|nil|files|sss|ldap|nis\w*|compat|systemd|x+|\*+|\d{1,5}|(?:changeme|password|secret|token)\w*)$/i;
+  /^(?:|yes|no|true|false|on|off|none|null|nil|\$\{[^}]*\}?|\$\([^)]*\)?|%\{[^}]*\}?|\{\{.*|<[^>]*>?|@[A-Z_]+@)$/i;
 
-/** A name in capitals stands for a value that is filled in elsewhere. */
-const PLACEHOLDER = /^[A-Z][A-Z_]+$/;
+/** A variable of the environment, by custom in capitals: $uper is a password. */
+const VARIABLE = /^\$[A-Z_][A-Z0-9_]*$/;
+
+/** A file that holds the secret. A lone slash may be the start of a password, so a second one is asked for. */
+const FILE_REFERENCE = /^(?:file:|~?\/[\w.-]+\/)[\w./@%~-]*$/;
+
+/**
+ * What follows the name of a database, a PAM type or a port where nothing assigns but blanks or a colon: nsswitch.conf,
+ * pam.d and services are on every host.
+ */
+const SERVICES_VALUE =
+  /^(?:files|db|sss|ldap|nis\w*|compat|systemd|winbind|required|requisite|sufficient|optional|include|substack|\d+\/(?:tcp|udp)|\[.*|-)$/i;
+
+/** Words of prose and of settings: where only blanks assign, what is one word of lower case needs a short line. */
+const MAX_WORDS_OF_DIRECTIVE = 2;
 
 /** True where the path alone says that the content is secret. `path` is the absolute path below the captured root. */
 export function isSecretName(path: string): boolean {
@@ -76,9 +125,59 @@ export class SecretScanner {
 /** True where the text carries a private key, a password hash, a token or an assigned password. */
 export function hasSecret(text: string): boolean {
   if (SECRET_CONTENT.some((pattern) => pattern.test(text))) return true;
+  if (SECRET_DIRECTIVE.test(text)) return true;
   for (const match of text.matchAll(SECRET_ASSIGNMENT)) {
-    const value = match[1] ?? '';
-    if (!HARMLESS_VALUE.test(value) && !PLACEHOLDER.test(value)) return true;
+    const { name = '', sign, value = '' } = match.groups ?? {};
+    if (!isSecretValue(value, name, sign)) continue;
+    const line = lineAround(text, match.index, match[0].length);
+    if (isComment(line)) continue;
+    // Of a path, only the end of a type or a file: application/x-token.
+    if (sign === undefined && text[match.index - 1] === '/') continue;
+    if (
+      sign === undefined &&
+      line.trim().split(/[ \t]+/).length > MAX_WORDS_OF_DIRECTIVE &&
+      !isFlag(line, name)
+    )
+      continue;
+    return true;
   }
   return false;
+}
+
+function isSecretValue(quoted: string, name: string, sign: string | undefined): boolean {
+  const value = quoted.replace(/^["']/, '');
+  if (HARMLESS_VALUE.test(value) || VARIABLE.test(value) || FILE_REFERENCE.test(value)) return false;
+  const assigns = sign?.trim();
+  // passwd: files, password [success=1 default=ignore] pam_unix.so and kpasswd 464/tcp.
+  if (
+    /passw(?:or)?d$/i.test(name) &&
+    (assigns === undefined || assigns === ':') &&
+    SERVICES_VALUE.test(value)
+  )
+    return false;
+  // XML and arrays: <password></password>, ['password', 'user'].
+  if (assigns === '>') return value !== '';
+  // Between names in a list, the comma does not assign; between the quoted arguments of a call, it does.
+  if (assigns === ',') return /^["']/.test(quoted) && /[A-Z_]/.test(name);
+  return true;
+}
+
+/** As much of a line as it takes to see what it is: files of one endless line are looked through just as fast. */
+const LINE_CONTEXT_CHARACTERS = 512;
+
+function lineAround(text: string, index: number, length: number): string {
+  const before = text.slice(Math.max(0, index - LINE_CONTEXT_CHARACTERS), index);
+  const after = text.slice(index + length, index + length + LINE_CONTEXT_CHARACTERS);
+  const middle = text.slice(index, index + length);
+  return before.slice(before.lastIndexOf('\n') + 1) + middle + (/^[^\n]*/.exec(after)?.[0] ?? '');
+}
+
+/** Comments are documentation: an example of a password there is nobody's. */
+function isComment(line: string): boolean {
+  return /^[ \t]*(?:#|;|\/\/[ \t]|\*[ \t]|<!--|--[ \t])/.test(line);
+}
+
+/** `--token x`, or a line that begins with several words of configuration for a network device. */
+function isFlag(line: string, name: string): boolean {
+  return line.includes(`--${name.replace(/^-+/, '')}`);
 }

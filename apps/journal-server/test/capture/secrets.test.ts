@@ -23,6 +23,14 @@ describe('what is a secret by content', () => {
     ['a pre-shared key', 'network={\n  psk="correct horse"\n}'],
     ['a netrc line', 'machine repo.example login bot password abcdef12'],
     ['a registry login', '{"auths":{"r.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}'],
+    ['a DES hash of htpasswd', 'alice:rl.3StKT.4T8M\n'],
+    ['a short apr1 hash', 'alice:$apr1$x$y'],
+    ['a hash of GRUB', 'password_pbkdf2 root grub.pbkdf2.sha512.10000.AB.CD'],
+    ['a hash of slapd', 'rootpw {SSHA}Zm9vYmFyYmF6cXV4'],
+    ['a static key of OpenVPN', `${dashes}BEGIN OpenVPN Static key V1${dashes}\n00`],
+    ['a basic login', 'header = "Authorization: Basic cGFjdDpwYWN0"'],
+    ['SNMP communities', 'rocommunity public 10.0.0.0/8\n'],
+    ['a user of SNMP', 'createUser monitor SHA "correct horse" AES\n'],
   ])('%s', (_what, text) => {
     expect(hasSecret(text)).toBe(true);
   });
@@ -38,6 +46,85 @@ describe('what is a secret by content', () => {
     ['accounts without hashes', 'root:x:0:0:root:/root:/bin/bash\n'],
     ['a URL without credentials', 'deb http://mirror.example.org/debian bookworm main'],
   ])('not %s', (_what, text) => {
+    expect(hasSecret(text)).toBe(false);
+  });
+
+  test.each([
+    'DB_PASS=x1',
+    'export MYSQL_PWD=1234',
+    'db_pass := hunter2',
+    'smtp_passwd = 0',
+    'passphrase = "a b"',
+    'secret_key_base: 0badcafe',
+    'API-KEY=abc',
+    'authtok = a',
+    'bindpw secret',
+    'requirepass foobared',
+    'masterauth foobared',
+    'password = !important',
+    'password = @home',
+    'password = *star*',
+    'password = $uper',
+    'password = $uper!secret',
+    'password = %percent',
+    'password = /slash',
+    'password = changeme',
+    'password = PASSWORD',
+    '  - password: x',
+    '- name: db\n  password: "12345"',
+    '{"user":"a","password":"x"}',
+    '{"password": 1234}',
+    '<password>x</password>',
+    '<add key="a" password="x"/>',
+    'ExecStart=/usr/bin/agent --token=x --fast',
+    'ExecStart=/usr/bin/agent --token x --fast',
+    'Environment="API_TOKEN=x"',
+    'Environment=A=1 API_TOKEN=x',
+    "define('DB_PASSWORD','x');",
+    'define( "DB_PASSWORD", "x" );',
+    "$password = 'x';",
+    "$cfg['password'] = 'x';",
+    ':password => "x"',
+    "'password' => 'x',",
+    'server.password=x # for now',
+    '//host/share /mnt cifs username=a,password=b 0 0',
+    'user=a;pwd=b;database=c',
+  ])('an assignment: %s', (text) => {
+    expect(hasSecret(text)).toBe(true);
+  });
+
+  test('looks through a large file without a secret in a moment', () => {
+    const startedAt = performance.now();
+    for (const part of ['a.b-c_d', 'password ', 'pass.', 'token-', 'x\n', '="', ' \t'])
+      expect(hasSecret(part.repeat(200_000 / part.length)), part).toBe(false);
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
+  test.each([
+    'password =\nuser = a\n',
+    'password = ""',
+    'password: null',
+    'password = $DB_PASSWORD',
+    'password = ${DB_PASSWORD}',
+    'password = %{DB_PASSWORD}',
+    'password_file = /run/secrets/db',
+    'password = /run/secrets/db',
+    'Environment=TOKEN=${TOKEN}',
+    'token = yes',
+    'PasswordAuthentication no',
+    'PASS_MAX_DAYS\t99999\nPASS_MIN_LEN 5',
+    'password   required   pam_deny.so',
+    'password requisite pam_pwquality.so retry=3',
+    '@include common-password',
+    '# password: the one of the account',
+    'This sets the password for all accounts.',
+    'root:x:0:0:root:/root:/bin/bash\ndaemon:*:1:',
+    'tcp_syn_retries = 5',
+    'compass = north',
+    'kpasswd\t\t464/tcp',
+    'application/vnd.etsi.timestamp-token\t\ttst',
+    'bypass: 5',
+  ])('harmless: %s', (text) => {
     expect(hasSecret(text)).toBe(false);
   });
 
