@@ -1,5 +1,5 @@
 import { createMessage, toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
-import type { Entry, Message } from '@pact-journal/raft-core';
+import type { ConfState, Entry, Message } from '@pact-journal/raft-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { admit, decodeFrame } from '../src/codec/decode.ts';
@@ -196,6 +196,46 @@ describe('hostile input', () => {
   ])('%s is not admitted', (_what, fields) => {
     const message = createMessage({ to: toNodeId(2), from: toNodeId(1), ...fields });
     expect(admit(message, toNodeId(2), toNodeId(1))).toBe('inconsistent');
+  });
+
+  describe('a snapshot', () => {
+    const snapshotOf = (of: Partial<ConfState>, snapshotTerm = 3): Message => {
+      const lists = { voters: ids(1, 2), votersOutgoing: [], learners: [], learnersNext: [] };
+      const confState: ConfState = { ...lists, autoLeave: false, ...of };
+      const metadata = { index: toLogIndex(9), term: toTerm(snapshotTerm), confState };
+      return createMessage({
+        ...heartbeat,
+        type: 'MsgSnap',
+        snapshot: { metadata, data: new Uint8Array(0) },
+      });
+    };
+    const ids = (...values: readonly number[]) => values.map(toNodeId);
+
+    it.each<[string, Partial<ConfState>]>([
+      ['voters alone', {}],
+      ['voters and learners', { learners: ids(3) }],
+      ['a joint configuration', { votersOutgoing: ids(2, 3, 4), learnersNext: ids(4), autoLeave: true }],
+    ])('of %s is admitted', (_what, of) => {
+      expect(admit(snapshotOf(of), toNodeId(2), toNodeId(1))).toBeUndefined();
+    });
+
+    it.each<[string, Message]>([
+      ['of a later term than its sender', snapshotOf({}, 4)],
+      ['of nobody', snapshotOf({ voters: [] })],
+      ['of learners alone', snapshotOf({ voters: [], learners: ids(1) })],
+      ['with a voter twice', snapshotOf({ voters: ids(1, 1) })],
+      ['with node 0', snapshotOf({ voters: ids(0, 1) })],
+      ['of a learner that votes', snapshotOf({ learners: ids(2) })],
+      [
+        'of a learner that votes in the outgoing half',
+        snapshotOf({ votersOutgoing: ids(3), learners: ids(3) }),
+      ],
+      ['of a staged learner outside of the outgoing half', snapshotOf({ learnersNext: ids(3) })],
+      ['of a staged learner that votes on', snapshotOf({ votersOutgoing: ids(2), learnersNext: ids(2) })],
+      ['that would leave a joint configuration it is not in', snapshotOf({ autoLeave: true })],
+    ])('%s is not admitted', (_what, message) => {
+      expect(admit(message, toNodeId(2), toNodeId(1))).toBe('inconsistent');
+    });
   });
 
   it('an append that contradicts itself is not admitted', () => {

@@ -71,8 +71,8 @@ function append(index: number, text: string): Message {
 function everyType(): readonly Message[] {
   const head = { to: TWO, from: ONE, term: toTerm(7) };
   const confState = {
-    voters: [ONE, TWO],
-    votersOutgoing: [ONE],
+    voters: [ONE],
+    votersOutgoing: [ONE, TWO],
     learners: [toNodeId(9)],
     learnersNext: [TWO],
     autoLeave: true,

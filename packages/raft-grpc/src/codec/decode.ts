@@ -4,7 +4,7 @@
  */
 import type { Entry, LogIndex, Message, MessageType, NodeId, Snapshot, Term } from '@pact-journal/raft-core';
 import { Hello, Snapshot as WireSnapshot } from '../gen/raft/v1/raft.ts';
-import { snapshotFromWire } from './snapshot.ts';
+import { isMembership, snapshotFromWire } from './snapshot.ts';
 import { entryTypeOf, isForwardedType, isLocalType, messageTypeOf } from './types.ts';
 import { FrameReader, LENGTH_DELIMITED, MalformedFrame, VARINT } from './wire.ts';
 
@@ -22,7 +22,8 @@ export type RefusalReason =
   | 'wrongSender'
   /**
    * Contradicts itself or its type: entries that do not follow each other or the position before them, a term where none
-   * belongs or none where one does, a proposal or read without its entry, a snapshot message without a snapshot.
+   * belongs or none where one does, a proposal or read without its entry, a snapshot that is missing or of an impossible
+   * membership.
    */
   | 'inconsistent'
   /** More entries than the limit. */
@@ -252,6 +253,10 @@ function fitsType(message: Message): boolean {
       return term !== 0 && entries.length === 1;
     case 'MsgApp':
       return term !== 0 && isContiguous(message);
+    case 'MsgSnap': {
+      const metadata = message.snapshot?.metadata;
+      return metadata !== undefined && metadata.term <= term && isMembership(metadata.confState);
+    }
     default:
       return term !== 0;
   }

@@ -1,5 +1,5 @@
 /** Snapshot references and descriptions, by way of the generated codec: they are rare. */
-import { toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
+import { NO_NODE, toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
 import type {
   ConfState,
   Member,
@@ -42,6 +42,23 @@ function confStateFromWire(wire: WireConfState | undefined): ConfState {
     learnersNext: ids(wire.learnersNext),
     autoLeave: wire.autoLeave,
   };
+}
+
+/**
+ * Whether this can be the membership of a group that has a snapshot: it has voters, nobody twice in a list or both voter
+ * and learner, and what belongs to a joint configuration only in one.
+ */
+export function isMembership(state: ConfState): boolean {
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = state;
+  const lists = [voters, votersOutgoing, learners, learnersNext];
+  if (lists.some((list) => new Set(list).size !== list.length || list.includes(NO_NODE))) return false;
+  const joint = votersOutgoing.length > 0;
+  return (
+    voters.length > 0 &&
+    (joint || !autoLeave) &&
+    learners.every((id) => !voters.includes(id) && !votersOutgoing.includes(id)) &&
+    learnersNext.every((id) => !voters.includes(id) && votersOutgoing.includes(id))
+  );
 }
 
 function metadataToWire(metadata: SnapshotMetadata): WireMetadata {
