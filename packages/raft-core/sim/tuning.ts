@@ -34,7 +34,7 @@ export function planWorld(random: SeededRandom): WorldPlan {
       messageMaxBytes,
       inflightMaxMessages: pick(1, 3, 20),
       inflightMaxBytes: messageMaxBytes * pick(1, 4, 100),
-      pendingProposalsMaxBytes: pick(200, 2000, 1_000_000),
+      pendingProposalsMaxBytes: pick(5_000, 50_000, 1_000_000),
       applyMaxBytes: pick(20, 200, 10_000),
       applyMaxEntries: pick(1, 5, 100),
       snapshotIntervalEntries: pick(5, 20, 60, 10_000),
