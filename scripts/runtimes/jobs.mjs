@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JournalState, encodeCommand } from '@pact-journal/journal-state';
-import { aCommit, aDelta, at, vcluster } from '@pact-journal/journal-state/testing';
+import { aCommit, at, vcluster } from '@pact-journal/journal-state/testing';
 import { WorkerCompressor, buildOverlay, overlayContentOf } from '@pact-journal/overlay-builder';
 import { RaftNode } from '@pact-journal/raft-core';
 import { testLogStore, testSnapshotStore } from '@pact-journal/raft-core/testing';
@@ -82,10 +82,10 @@ async function consensus() {
 async function journal() {
   const state = new JournalState({ sha256 });
   for (let n = 0; n < 500; n += 1) {
-    const delta = aDelta({ kernel: { [`kernel.k${n % 50}`]: String(n) }, packages: { bash: `5.${n}` } });
+    const declared = { kernel: { [`kernel.k${n % 50}`]: String(n) }, packages: { bash: `5.${n}` } };
     const { result } = state.apply({
       time: at(n),
-      command: { type: 'AppendEntry', entry: aCommit({ scope: vcluster('ml'), state_delta: delta }) },
+      command: { type: 'AppendEntry', entry: aCommit(vcluster('ml'), declared) },
     });
     if (result.type !== 'EntryAppended') throw new Error(JSON.stringify(result));
   }
