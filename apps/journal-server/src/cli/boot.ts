@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import {
   BootClient,
   decompressBounded,
-  isBootStreamError,
   parseOverlay,
   RAW_SIZE_BYTES_MAX,
   type NodeConfig,
@@ -12,7 +11,7 @@ import {
 import { DELTA_KINDS, type VClusterPolicy } from '@pact-journal/journal-state';
 import { makeDirectory } from '../directories.ts';
 import type { CliContext } from './context.ts';
-import { CliError, nobodyListensError } from './errors.ts';
+import { CliError } from './errors.ts';
 
 /** A compressed overlay's JSON. Throws where it is damaged or too large. */
 export function decodeOverlay(data: Uint8Array): ReturnType<typeof parseOverlay> {
@@ -65,9 +64,6 @@ export async function bootNode(context: CliContext, request: BootRequest): Promi
       policy: boot.policy,
       config: boot.config,
     };
-  } catch (error) {
-    const details = isBootStreamError(error) ? error.message : '';
-    throw nobodyListensError(endpoints.join(', '), details, error) ?? error;
   } finally {
     client.close();
   }

@@ -63,19 +63,6 @@ const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['logWithoutSnapshot', 'damaged'],
 ]);
 
-/** In the details of a call that no server has seen: the connection was refused, or the name does not resolve. */
-const NOBODY_LISTENS = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|No connection established/u;
-
-/** The error for endpoints at which nobody listens, where that is what the details of a failed call say. */
-export function nobodyListensError(endpoints: string, details: string, cause: unknown): CliError | undefined {
-  if (!NOBODY_LISTENS.test(details)) return undefined;
-  return new CliError(
-    'unreachable',
-    `nobody listens on ${endpoints}; is the journal running? Start it, or name another with --endpoint`,
-    { cause },
-  );
-}
-
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

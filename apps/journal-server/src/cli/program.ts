@@ -7,6 +7,7 @@ import {
   type Environment,
   type RawGlobalOptions,
 } from './context.ts';
+import { endpointError } from './endpoint-errors.ts';
 import { describeFailure, EXIT_CODES } from './errors.ts';
 import { COMMANDS } from './registry.ts';
 import { readVersion } from './version.ts';
@@ -24,7 +25,8 @@ export async function run(args: readonly string[], streams: CliStreams, env: Env
     const program = await createProgram(context, wantedCommand(args));
     await program.parseAsync([...args], { from: 'user' });
     return EXIT_CODES.done;
-  } catch (error) {
+  } catch (thrown) {
+    const error = endpointError(thrown, context.globals.endpoints) ?? thrown;
     if (isMissingCommand(error)) return EXIT_CODES.usage;
     const failure = describeFailure(error);
     if (failure.exitCode === EXIT_CODES.done) return EXIT_CODES.done;
