@@ -5,6 +5,7 @@ import type { BootReport } from '../boot.ts';
 import type { CliContext } from '../context.ts';
 import { parseCount } from '../parse.ts';
 import { describeValue } from '../render.ts';
+import { withVCluster } from '../unknown-vcluster.ts';
 import { formatBytes, printFields } from '../tables.ts';
 
 interface BootFlags {
@@ -34,11 +35,11 @@ export function register(program: Command, context: CliContext): void {
     .option('--full', `print all keys, not only the first ${String(SHOWN_KEYS)} of each kind`)
     .action(async (node: string, flags: BootFlags) => {
       const { bootNode, writeBoot } = await import('../boot.ts');
-      const report = await bootNode(context, {
-        nodeId: node,
-        vclusterId: flags.vcluster,
-        minSequence: flags.minSequence,
-      });
+      const request = { nodeId: node, vclusterId: flags.vcluster, minSequence: flags.minSequence };
+      const boot = (): ReturnType<typeof bootNode> => bootNode(context, request);
+      const report = await (flags.vcluster === undefined
+        ? boot()
+        : withVCluster(context, flags.vcluster, boot));
       const { config, ...summary } = report;
       if (flags.out !== undefined) await writeBoot(flags.out, report);
       if (context.globals.json)

@@ -9,6 +9,7 @@ import { withJournal } from '../journal.ts';
 import { addScopeOptions, parseSequence, scopeOf, type ScopeFlags } from '../options.ts';
 import { parseChoice, parseCount } from '../parse.ts';
 import { entryLine } from '../render.ts';
+import { knownVClusters, unknownVCluster } from '../unknown-vcluster.ts';
 
 interface LogFlags extends ScopeFlags {
   readonly type?: readonly EntryType[];
@@ -47,6 +48,8 @@ export function register(program: Command, context: CliContext): void {
       // How far the journal was before the listing: what comes later is what following shows.
       const known = flags.follow === true ? (await journal.status()).entries : 0;
       const last = await print(context, journal, filter);
+      if (last < 0 && flags.vcluster !== undefined && !context.globals.json)
+        await remarkUnknown(context, journal, flags.vcluster);
       if (flags.follow !== true) return;
       await untilInterrupted((signal) => follow(context, journal, filter, Math.max(known, last + 1), signal));
     });
@@ -67,6 +70,13 @@ async function print(context: CliContext, journal: JournalClient, filter: EntryF
     last = entry.sequence;
   }
   return last;
+}
+
+/** An empty list of a virtual cluster that nobody knows may be a typing error. */
+async function remarkUnknown(context: CliContext, journal: JournalClient, vcluster: string): Promise<void> {
+  // Only a hint: the listing itself has succeeded.
+  const known = await knownVClusters(journal).catch(() => [vcluster]);
+  if (!known.includes(vcluster)) context.out.note(unknownVCluster(vcluster, known));
 }
 
 async function follow(

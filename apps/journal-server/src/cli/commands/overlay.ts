@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import type { OverlayInfo } from '@pact-journal/journal-client';
 import { withJournal } from '../journal.ts';
+import { withVCluster } from '../unknown-vcluster.ts';
 import { formatBytes, printFields, printTable } from '../tables.ts';
 
 export function register(program: Command, context: CliContext): void {
@@ -15,7 +16,11 @@ export function register(program: Command, context: CliContext): void {
     .option('--stored', 'what is stored, even if stale, and build nothing')
     .action((vcluster: string, flags: { readonly stored?: boolean }) =>
       withJournal(context, async (journal) => {
-        printOverlay(context, await journal.overlayInfo(vcluster, { stored_only: flags.stored === true }));
+        const shown = { stored_only: flags.stored === true };
+        printOverlay(
+          context,
+          await withVCluster(context, vcluster, () => journal.overlayInfo(vcluster, shown)),
+        );
       }),
     );
 
@@ -50,7 +55,7 @@ export function register(program: Command, context: CliContext): void {
     .argument('<vcluster>', 'the virtual cluster')
     .action((vcluster: string) =>
       withJournal(context, async (journal) => {
-        printOverlay(context, await journal.rebuildOverlay(vcluster));
+        printOverlay(context, await withVCluster(context, vcluster, () => journal.rebuildOverlay(vcluster)));
       }),
     );
 
@@ -61,7 +66,7 @@ export function register(program: Command, context: CliContext): void {
     .action(async (vcluster: string) => {
       const { verifyOverlay } = await import('../overlay-verification.ts');
       await withJournal(context, async (journal) => {
-        const verified = await verifyOverlay(journal, vcluster);
+        const verified = await withVCluster(context, vcluster, () => verifyOverlay(journal, vcluster));
         if (context.globals.json) return context.out.json(verified);
         context.out.line(
           `overlay of ${vcluster} at ${String(verified.version)} is whole: ${String(verified.keys)} keys as declared, ${verified.checksum}`,
