@@ -93,7 +93,7 @@ const FILE_REFERENCE = /^(?:file:|~?\/[\w.-]+\/)[\w./@%~-]*$/;
 const SERVICES_VALUE =
   /^(?:files|db|sss|ldap|nis\w*|compat|systemd|winbind|required|requisite|sufficient|optional|include|substack|\d+\/(?:tcp|udp)|\[.*|-)$/i;
 
-/** Words of prose and of settings: where only blanks assign, what is one word of lower case needs a short line. */
+/** Words of a line that can be no prose: a name and its value. */
 const MAX_WORDS_OF_DIRECTIVE = 2;
 
 /** True where the path alone says that the content is secret. `path` is the absolute path below the captured root. */
@@ -133,12 +133,7 @@ export function hasSecret(text: string): boolean {
     if (isComment(line)) continue;
     // Of a path, only the end of a type or a file: application/x-token.
     if (sign === undefined && text[match.index - 1] === '/') continue;
-    if (
-      sign === undefined &&
-      line.trim().split(/[ \t]+/).length > MAX_WORDS_OF_DIRECTIVE &&
-      !isFlag(line, name)
-    )
-      continue;
+    if (sign === undefined && !isDirective(line, match[0]) && !isFlag(line, name)) continue;
     return true;
   }
   return false;
@@ -177,7 +172,14 @@ function isComment(line: string): boolean {
   return /^[ \t]*(?:#|;|\/\/[ \t]|\*[ \t]|<!--|--[ \t])/.test(line);
 }
 
-/** `--token x`, or a line that begins with several words of configuration for a network device. */
+/** Where only blanks assign: a name and a value, or both at the end of the line, as in `enable password x`. */
+function isDirective(line: string, assignment: string): boolean {
+  const words = line.replace(/[ \t]#.*/, '').trim();
+  if (words.split(/[ \t]+/).length <= MAX_WORDS_OF_DIRECTIVE) return true;
+  return words.endsWith(` ${assignment}`) && !/[.,]$/.test(words);
+}
+
+/** `--token x`. */
 function isFlag(line: string, name: string): boolean {
   return line.includes(`--${name.replace(/^-+/, '')}`);
 }

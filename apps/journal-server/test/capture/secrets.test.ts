@@ -59,6 +59,9 @@ describe('what is a secret by content', () => {
     'API-KEY=abc',
     'authtok = a',
     'bindpw secret',
+    'enable password zebra',
+    ' neighbor 10.0.0.1 password x',
+    'snmp-server community public',
     'requirepass foobared',
     'masterauth foobared',
     'password = !important',
@@ -95,7 +98,7 @@ describe('what is a secret by content', () => {
 
   test('looks through a large file without a secret in a moment', () => {
     const startedAt = performance.now();
-    for (const part of ['a.b-c_d', 'password ', 'pass.', 'token-', 'x\n', '="', ' \t'])
+    for (const part of ['a.b-c_d', 'the password. ', 'pass.', 'token-', 'x\n', '="', ' \t'])
       expect(hasSecret(part.repeat(200_000 / part.length)), part).toBe(false);
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });
@@ -122,6 +125,7 @@ describe('what is a secret by content', () => {
     'tcp_syn_retries = 5',
     'compass = north',
     'kpasswd\t\t464/tcp',
+    'passwd-server\t752/udp\tpasswd_server\t# Kerberos passwd server',
     'application/vnd.etsi.timestamp-token\t\ttst',
     'bypass: 5',
   ])('harmless: %s', (text) => {
