@@ -1,7 +1,8 @@
 /** Which nodes a local cluster has, on which ports and in which directories. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DEFAULT_PORTS, parseAddress, type Address } from '../config/index.ts';
+import { makeDirectory } from '../directories.ts';
 
 export interface DevNode {
   readonly id: number;
@@ -71,7 +72,7 @@ export async function planCluster(request: DevRequest): Promise<DevPlan> {
       dataDir: join(dataDir, `node-${String(index + 1)}`),
     };
   });
-  await mkdir(dataDir, { recursive: true });
+  await makeDirectory(dataDir);
   await writeShape(dataDir, { nodes, learners, ...(basePort === undefined ? {} : { base_port: basePort }) });
   return { dataDir, nodes: planned };
 }

@@ -14,6 +14,7 @@ import {
 import { GrpcTransport, type TransportEvent } from '@pact-journal/raft-grpc';
 import { openWalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
+import { makeDirectory } from '../directories.ts';
 import type { ClusterFacts } from './facts.ts';
 import type { JournalMachine } from './journal-machine.ts';
 import { askForMembers, askToJoin } from './joining.ts';
@@ -65,6 +66,7 @@ export class RaftGroup {
     const { config, machine, log, version, signal } = options;
     const { dataDir, id } = config.node;
     const isNew = !(await exists(join(dataDir, 'raft')));
+    await makeDirectory(dataDir);
     const storage = openWalStorage({
       dataDir,
       clusterId: config.cluster.id,
