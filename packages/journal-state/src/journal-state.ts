@@ -30,6 +30,7 @@ import type {
   ConfigState,
   DeltaKind,
   EntrySeq,
+  ExportCursor,
   JournalCommand,
   Scope,
   StateDelta,
@@ -172,6 +173,11 @@ export class JournalState implements JournalView {
 
   operations(filter: { readonly from?: number; readonly limit?: number } = {}): Iterable<AdminOperation> {
     return findOperations(this.#tables, filter);
+  }
+
+  /** How far an exporter has got; undefined for one that never said. */
+  cursor(name: string): ExportCursor | undefined {
+    return this.#tables.cursors.get(name);
   }
 
   // -- configuration --------------------------------------------------------------------------------------------

@@ -22,6 +22,11 @@ export const REQUEST_ID_LENGTH_MAX = 128;
 /** UTF-8 bytes of an operation's `operation_id`. */
 export const OPERATION_ID_SIZE_BYTES_MAX = 256;
 
+/** Cursors of exporters, and UTF-8 bytes of a cursor's name and detail. */
+export const CURSORS_MAX = 16;
+export const CURSOR_NAME_SIZE_BYTES_MAX = 64;
+export const CURSOR_DETAIL_SIZE_BYTES_MAX = KiB;
+
 /** Items of one kind in a delta. */
 export const DELTA_ITEMS_MAX = 100_000;
 

@@ -182,6 +182,16 @@ export interface AdminOperation extends NewAdminOperation {
   readonly hash: string;
 }
 
+/** How far something that carries the journal elsewhere has got, so that whoever leads next goes on from there. */
+export interface ExportCursor {
+  /** Who carries, for example `loki`; an id of at most 64 bytes. */
+  readonly name: string;
+  /** Entries before this one have arrived. */
+  readonly next_sequence: number;
+  /** What the exporter needs to know to go on; at most 1 KiB, of no meaning to the journal. */
+  readonly detail: string;
+}
+
 /** What can be asked of the state machine. */
 export type JournalCommand =
   | { readonly type: 'AppendEntry'; readonly entry: NewConfigEntry }
@@ -195,7 +205,8 @@ export type JournalCommand =
     }
   | { readonly type: 'SetOverlay'; readonly overlay: BootOverlay }
   | { readonly type: 'RecordOperation'; readonly operation: NewAdminOperation }
-  | { readonly type: 'AssignNode'; readonly node_id: ComputeNodeId; readonly vcluster_id: VClusterId | null };
+  | { readonly type: 'AssignNode'; readonly node_id: ComputeNodeId; readonly vcluster_id: VClusterId | null }
+  | { readonly type: 'MoveCursor'; readonly cursor: ExportCursor };
 
 /** A command as it is replicated: the leader adds the time, so that no replica needs a clock. */
 export interface CommandEnvelope {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
+  CURSORS_MAX,
   ENTRY_SIZE_BYTES_MAX,
   JournalState,
   OVERLAY_SIZE_BYTES_MAX,
@@ -20,6 +21,7 @@ import {
   anOverlay,
   at,
   node,
+  restoreFrom,
   seq,
   vcluster,
 } from '@pact-journal/journal-state/testing';
@@ -234,6 +236,48 @@ describe('entries', () => {
     const { journal } = mixed();
     expect(journal.entry(seq(6))).toBeUndefined();
     expect(new JournalState().entry(seq(0))).toBeUndefined();
+  });
+});
+
+describe('cursors of exporters', () => {
+  const move = (name: string, next_sequence: number, detail = ''): JournalCommand => ({
+    type: 'MoveCursor',
+    cursor: { name, next_sequence, detail },
+  });
+
+  it('move forward only, each by itself', () => {
+    const fixture = new JournalFixture();
+    for (let i = 0; i < 3; i += 1) fixture.append(aCommit(node('n1')));
+    expect(fixture.journal.cursor('loki')).toBeUndefined();
+    expect(fixture.try(move('loki', 2, 'two')).changes).toEqual({ staleOverlays: [], cursor: 'loki' });
+    expect(fixture.try(move('loki', 1, 'one'))).toMatchObject({ result: { type: 'Ok' } });
+    expect(fixture.journal.cursor('loki')).toEqual({ name: 'loki', next_sequence: 2, detail: 'two' });
+    expect(fixture.journal.cursor('archive')).toBeUndefined();
+  });
+
+  it('never run ahead of the journal', () => {
+    const fixture = new JournalFixture();
+    expect(refusal(fixture, move('loki', 1))).toBe('malformed');
+    expect(refusal(fixture, move('loki', 0))).toBe('accepted');
+  });
+
+  it('are few and small', () => {
+    const fixture = new JournalFixture();
+    for (let i = 0; i < CURSORS_MAX; i += 1) {
+      expect(refusal(fixture, move(`exporter-${String(i)}`, 0))).toBe('accepted');
+    }
+    expect(refusal(fixture, move('one-more', 0))).toBe('tooLarge');
+    expect(refusal(fixture, move('exporter-0', 0, 'x'.repeat(1_025)))).toBe('tooLarge');
+    expect(refusal(fixture, move('x'.repeat(65), 0))).toBe('tooLarge');
+  });
+
+  it('are part of the digest and of snapshots', () => {
+    const fixture = new JournalFixture();
+    fixture.append(aCommit(node('n1')));
+    const before = fixture.journal.digest();
+    fixture.try(move('loki', 1, 'one'));
+    expect(fixture.journal.digest()).not.toBe(before);
+    expect(restoreFrom(fixture.journal.snapshot()).cursor('loki')?.detail).toBe('one');
   });
 });
 

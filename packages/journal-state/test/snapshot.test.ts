@@ -42,6 +42,7 @@ function eventful(entries = 9000): JournalFixture {
   for (let i = 0; i < 20; i += 1) fixture.record(anOperation(`op${String(i)}`));
   fixture.setOverlay(anOverlay('ml', 1, new Uint8Array(1000)));
   fixture.try({ type: 'UpdateNodeState', node_id: 'n3', state: 'Drifted' }, 'request-1');
+  fixture.try({ type: 'MoveCursor', cursor: { name: 'loki', next_sequence: 5, detail: 'x' } });
   return fixture;
 }
 

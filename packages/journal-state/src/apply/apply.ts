@@ -1,7 +1,7 @@
 import { base64DecodedLength, decodeBase64 } from '../base64.ts';
 import { formatHash } from '../canonical.ts';
 import { JournalStateError } from '../errors.ts';
-import { OVERLAY_SIZE_BYTES_MAX } from '../limits.ts';
+import { CURSORS_MAX, OVERLAY_SIZE_BYTES_MAX } from '../limits.ts';
 import { sameOperation } from '../log/operation-log.ts';
 import { parseCommand, parseRequestId } from '../parse/command.ts';
 import { isRecord, refuse, timestamp } from '../parse/fields.ts';
@@ -11,6 +11,7 @@ import type {
   CommandResult,
   ComputeNodeId,
   ConfigState,
+  ExportCursor,
   JournalCommand,
   NewAdminOperation,
   ValidationCode,
@@ -88,6 +89,8 @@ function applyCommand(tables: Tables, command: JournalCommand): ApplyOutcome {
       return done(setOverlay(tables, command.overlay));
     case 'RecordOperation':
       return done(recordOperation(tables, command.operation));
+    case 'MoveCursor':
+      return done(moveCursor(tables, command.cursor));
   }
 }
 
@@ -181,6 +184,23 @@ function isRecorded(tables: Tables, operation: NewAdminOperation): boolean {
   );
 }
 
+function moveCursor(tables: Tables, cursor: ExportCursor): StateChanges {
+  checkCursor(tables, cursor);
+  return tables.cursors.move(cursor) ? { staleOverlays: NO_VCLUSTERS, cursor: cursor.name } : NO_CHANGES;
+}
+
+function checkCursor({ cursors, entries }: Tables, { name, next_sequence }: ExportCursor): void {
+  if (next_sequence > entries.length) {
+    refuse('cursor.next_sequence', `at most ${String(entries.length)}, the number of entries`, next_sequence);
+  }
+  if (cursors.get(name) === undefined && cursors.size >= CURSORS_MAX) {
+    throw new JournalStateError(
+      'tooLarge',
+      `cursor.name: ${name} would be one more than the ${String(CURSORS_MAX)} cursors that a journal keeps`,
+    );
+  }
+}
+
 /** What a command would be refused for as things stand; undefined where it would be accepted. Changes nothing. */
 export function checkCommand(tables: Tables, json: unknown): CommandResult | undefined {
   try {
@@ -200,6 +220,9 @@ export function checkCommand(tables: Tables, json: unknown): CommandResult | und
         break;
       case 'RecordOperation':
         isRecorded(tables, command.operation);
+        break;
+      case 'MoveCursor':
+        checkCursor(tables, command.cursor);
         break;
       case 'UpdateNodeState':
         break;

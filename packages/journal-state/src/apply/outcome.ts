@@ -23,6 +23,8 @@ export interface StateChanges {
   readonly nodeState?: ComputeNodeId;
   /** The node that moved to or from a vCluster. */
   readonly assignment?: ComputeNodeId;
+  /** The exporter's cursor that moved. */
+  readonly cursor?: string;
   /** The scope, all of whose nodes entered or left an emergency. */
   readonly emergency?: Scope;
 }

@@ -1,6 +1,8 @@
-import { canonicalJson, decodeUtf8, encodeUtf8 } from '../canonical.ts';
+import { canonicalJson, decodeUtf8, encodeUtf8, utf8Exceeds } from '../canonical.ts';
 import { JournalStateError } from '../errors.ts';
 import {
+  CURSOR_DETAIL_SIZE_BYTES_MAX,
+  CURSOR_NAME_SIZE_BYTES_MAX,
   OPERATION_ID_SIZE_BYTES_MAX,
   REQUEST_ID_LENGTH_MAX,
   TEXT_SIZE_BYTES_MAX,
@@ -11,6 +13,7 @@ import type {
   BootOverlay,
   CommandEnvelope,
   ConfigState,
+  ExportCursor,
   JournalCommand,
   NewAdminOperation,
 } from '../types.ts';
@@ -23,6 +26,7 @@ import {
   oneOf,
   record,
   refuse,
+  refuseSize,
   text,
   textOrNull,
   timestamp,
@@ -47,6 +51,7 @@ const COMMAND_TYPES = [
   'SetOverlay',
   'RecordOperation',
   'AssignNode',
+  'MoveCursor',
 ] as const;
 
 const OPERATION_FIELDS = [
@@ -104,6 +109,20 @@ export function parseOverlay(json: unknown, path = 'overlay'): BootOverlay {
   };
 }
 
+/** Reads an exporter's cursor. Whether it runs ahead of the journal is checked when it is applied. */
+export function parseCursor(json: unknown, path = 'cursor'): ExportCursor {
+  const fields = record(json, path, ['name', 'next_sequence', 'detail']);
+  const name = id(fields['name'], `${path}.name`);
+  if (utf8Exceeds(name, CURSOR_NAME_SIZE_BYTES_MAX)) {
+    refuseSize(`${path}.name`, `${String(CURSOR_NAME_SIZE_BYTES_MAX)} bytes`);
+  }
+  return {
+    detail: text(fields['detail'], `${path}.detail`, CURSOR_DETAIL_SIZE_BYTES_MAX),
+    name,
+    next_sequence: integer(fields['next_sequence'], `${path}.next_sequence`, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
 /**
  * Reads a command and brings it to its normal form. Checks what can be told from the command alone; what depends on
  * the journal's state is checked when it is applied.
@@ -150,6 +169,9 @@ export function parseCommand(json: unknown): JournalCommand {
       const to = vcluster === null ? null : id(vcluster, 'vcluster_id');
       return { node_id: id(json['node_id'], 'node_id'), type, vcluster_id: to };
     }
+    case 'MoveCursor':
+      record(json, 'command', ['type', 'cursor']);
+      return { cursor: parseCursor(json['cursor']), type };
   }
 }
 

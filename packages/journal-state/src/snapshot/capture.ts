@@ -6,7 +6,7 @@ import type { CapturedChunk } from '../tables/cow-table.ts';
 import type { NodeRecord } from '../tables/nodes.ts';
 import type { RequestRun } from '../tables/requests.ts';
 import type { Tables } from '../tables/tables.ts';
-import type { Timestamp } from '../types.ts';
+import type { ExportCursor, Timestamp } from '../types.ts';
 import type { StoredOverlay } from '../view.ts';
 
 /** Bumped when older code could not read what newer code writes. */
@@ -31,6 +31,8 @@ export interface JournalSnapshot {
 /** The first section's only record: what the others must add up to. */
 export interface SnapshotSummary {
   readonly clock: Timestamp;
+  /** Left out where there is none. */
+  readonly cursors?: readonly ExportCursor[];
   readonly digest: string;
   readonly entries: number;
   readonly format: number;
@@ -47,6 +49,7 @@ export function captureSnapshot(tables: Tables, digest: string): JournalSnapshot
   const overlays = tables.overlays.capture();
   const summary: SnapshotSummary = {
     clock: tables.clock,
+    ...(tables.cursors.size === 0 ? {} : { cursors: tables.cursors.capture() }),
     digest,
     entries: tables.entries.length,
     format: SNAPSHOT_FORMAT,

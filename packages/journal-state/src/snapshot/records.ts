@@ -1,6 +1,6 @@
 /** Readers of a snapshot's records, apart from entries and operations, which their hashes prove. */
 import { REQUEST_ID_LENGTH_MAX, TEXT_SIZE_BYTES_MAX } from '../limits.ts';
-import { CONFIG_STATES } from '../parse/command.ts';
+import { CONFIG_STATES, parseCursor } from '../parse/command.ts';
 import { entrySeq, id, integer, oneOf, record, refuse, text, timestamp } from '../parse/fields.ts';
 import type { JsonRecord } from '../parse/fields.ts';
 import type { Assignment, NodeRecord } from '../tables/nodes.ts';
@@ -13,8 +13,11 @@ import type { SnapshotSummary } from './capture.ts';
 const count = (value: unknown, path: string): number => integer(value, path, 0, Number.MAX_SAFE_INTEGER);
 
 export function parseSummary(json: JsonRecord): SnapshotSummary {
+  const { cursors = [] } = json;
+  if (!Array.isArray(cursors)) return refuse('cursors', 'an array', cursors);
   return {
     clock: json['clock'] === FIRST_TIME ? FIRST_TIME : timestamp(json['clock'], 'clock'),
+    ...(cursors.length === 0 ? {} : { cursors: cursors.map((cursor: unknown) => parseCursor(cursor)) }),
     digest: text(json['digest'], 'digest', 128),
     entries: count(json['entries'], 'entries'),
     format: count(json['format'], 'format'),

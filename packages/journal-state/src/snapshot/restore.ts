@@ -104,6 +104,7 @@ export class RestoreBuilder {
     if (summary === undefined) return this.#damaged('has no summary');
     this.#key = 'summary';
     this.#tables.clock = summary.clock;
+    for (const cursor of summary.cursors ?? []) this.#tables.cursors.move(cursor);
     this.#tables.nodes.restoreChanges(summary.nodes_changes, this.#nodesChangedAt);
     const found = this.#tables.counts();
     for (const what of PROMISES) {

@@ -11,6 +11,7 @@ import { deltaSize } from '../parse/delta.ts';
 import { msToTimestamp, timestampToMs } from '../timestamp.ts';
 import type { ConfigEntry, ConfigState, ComputeNodeId, EntrySeq, Timestamp, VClusterId } from '../types.ts';
 import { entrySeq } from '../parse/fields.ts';
+import { CursorTable } from './cursors.ts';
 import { EmergencyTable } from './emergencies.ts';
 import { ExpirationQueue } from './expirations.ts';
 import { NodeTable, assignedTo } from './nodes.ts';
@@ -33,6 +34,7 @@ export class Tables {
   readonly emergencies = new EmergencyTable();
   readonly expirations = new ExpirationQueue();
   readonly requests = new RequestTable();
+  readonly cursors = new CursorTable();
   readonly fold: ConfigFold;
   /** The latest time that any command carried: what is recorded never goes back behind it. */
   clock: Timestamp = FIRST_TIME;
@@ -112,6 +114,8 @@ export class Tables {
     const summary = {
       clock: this.clock,
       config: this.scopes.digest.toString(),
+      // Left out where there is none, so that a journal without exporters has the digest that it always had.
+      ...(this.cursors.size === 0 ? {} : { cursors: this.cursors.capture() }),
       entries: { count: this.entries.length, head: this.entries.headHash },
       nodes: { changes: this.nodes.changes, count: this.nodes.size, digest: this.nodes.digest.toString() },
       operations: { count: this.operations.length, head: this.operations.headHash },

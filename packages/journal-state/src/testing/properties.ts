@@ -106,6 +106,14 @@ function commands(fc: Fc): Arbitrary<JournalCommand> {
     node_id: fc.constantFrom('n1', 'n2', 'n3'),
     vcluster_id: fc.option(vclusterId, { nil: null }),
   });
+  const cursor: Arbitrary<JournalCommand> = fc.record({
+    type: fc.constant('MoveCursor' as const),
+    cursor: fc.record({
+      name: fc.constantFrom('loki', 'archive'),
+      next_sequence: fc.nat({ max: 20 }),
+      detail: fc.string({ maxLength: 3 }),
+    }),
+  });
   const policy: Arbitrary<JournalCommand> = fc.record({
     type: fc.constant('SetPolicy' as const),
     vcluster_id: vclusterId,
@@ -131,6 +139,7 @@ function commands(fc: Fc): Arbitrary<JournalCommand> {
     { weight: 1, arbitrary: overlays(fc) },
     { weight: 1, arbitrary: operation },
     { weight: 1, arbitrary: state },
+    { weight: 1, arbitrary: cursor },
     { weight: 2, arbitrary: assign },
   );
 }
