@@ -13,8 +13,10 @@ export type { ReceivedOverlay } from './client/receive.ts';
 export type { ConfigUpdate, SubscribeOptions } from './client/subscribe.ts';
 export { BootStreamError, isBootStreamError } from './errors.ts';
 export type { BootStreamErrorCode, BootStreamErrorOptions } from './errors.ts';
+export type { Admission, Admit, Admitted, FrontRequest, Refused } from './front/admission.ts';
+export { FRONT_KEY_PREFIX } from './front/forwarder.ts';
 export { BootFront, FRONT_PEER_KEY } from './front/front.ts';
-export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd } from './front/front.ts';
+export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd, FrontTls } from './front/front.ts';
 export type { UnaryCall, UnaryMethod } from './front/unary.ts';
 export type { CallStatus } from './server/call.ts';
 export {

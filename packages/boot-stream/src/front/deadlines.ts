@@ -8,17 +8,20 @@ const SWEEP_MS = 50;
 export class Deadlines<Call> {
   readonly #deadlines = new Map<Call, number>();
   readonly #expire: (call: Call) => void;
+  readonly #sweepMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(expire: (call: Call) => void) {
+  /** `sweepMs`: how late a deadline may be noticed. */
+  constructor(expire: (call: Call) => void, sweepMs: number = SWEEP_MS) {
     this.#expire = expire;
+    this.#sweepMs = sweepMs;
   }
 
   /** `deadlineMs` by performance.now; Infinity for none. */
   set(call: Call, deadlineMs: number): void {
     if (deadlineMs === Infinity) return;
     this.#deadlines.set(call, deadlineMs);
-    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    this.#timer ??= setInterval(() => this.#sweep(), this.#sweepMs).unref();
   }
 
   delete(call: Call): void {

@@ -5,6 +5,7 @@ import type {
   ClientHttp2Session,
   ClientHttp2Stream,
   IncomingHttpHeaders,
+  OutgoingHttpHeaders,
   ServerHttp2Stream,
 } from 'node:http2';
 import { connect as connectSocket, createServer } from 'node:net';
@@ -13,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { Server } from '@grpc/grpc-js';
+import type { CallStatus } from '../server/call.ts';
+import { trailersOf } from './native-call.ts';
 
 /** Metadata with this prefix comes from the front alone: a client's own is dropped. */
 export const FRONT_KEY_PREFIX = 'x-pact-front-';
@@ -33,6 +36,35 @@ function ignore(): void {
   // An error of a stream is followed by its close, and that is handled.
 }
 
+/** A stream in the hands of the grpc-js server. */
+export class ForwardedCall {
+  readonly #stream: ServerHttp2Stream;
+  /** Trailers that take the place of the server's. */
+  verdict: OutgoingHttpHeaders | undefined;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  /** Ends it over the server's head, which sees its client go. */
+  expire(status: CallStatus): void {
+    const stream = this.#stream;
+    if (isOver(stream)) return;
+    this.verdict = trailersOf(status);
+    if (!stream.headersSent) {
+      stream.respond({ ...UNAVAILABLE_HEADERS, ...this.verdict }, { endStream: true });
+      stream.resume();
+    } else if (stream.writableLength > 0) {
+      // A client that does not read cannot be told.
+      stream.close(constants.NGHTTP2_CANCEL);
+    } else {
+      stream.end();
+    }
+    // Its request is over too: the close goes on to the server.
+    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+}
+
 /** Hands streams to a grpc-js server over one connection inside this process. */
 export class Forwarder {
   readonly #injector: ConnectionInjector;
@@ -49,12 +81,14 @@ export class Forwarder {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     extra: Readonly<Record<string, string>>,
-  ): void {
+  ): ForwardedCall {
+    const call = new ForwardedCall(stream);
     this.#session ??= this.#connect();
     this.#session.then(
-      (session) => this.#forward(session, stream, headers, extra),
+      (session) => this.#forward(session, stream, headers, extra, call),
       () => refuse(stream),
     );
+    return call;
   }
 
   get openStreams(): number {
@@ -78,8 +112,9 @@ export class Forwarder {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     extra: Readonly<Record<string, string>>,
+    call: ForwardedCall,
   ): void {
-    if (isOver(stream)) return;
+    if (isOver(stream) || stream.headersSent) return;
     if (session.closed || session.destroyed) return refuse(stream);
     let upstream: ClientHttp2Stream;
     try {
@@ -93,7 +128,7 @@ export class Forwarder {
     this.#open.add(upstream);
     upstream.once('close', () => this.#open.delete(upstream));
     relayRequest(stream, upstream);
-    relayResponse(upstream, stream);
+    relayResponse(upstream, stream, call);
   }
 
   async #connect(): Promise<ClientHttp2Session> {
@@ -135,19 +170,20 @@ function relayRequest(stream: ServerHttp2Stream, upstream: ClientHttp2Stream): v
   });
 }
 
-function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream): void {
+function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream, call: ForwardedCall): void {
   let trailers: IncomingHttpHeaders = {};
   upstream.on('error', ignore);
   upstream.on('response', (headers, flags) => {
-    if (isOver(stream)) return;
+    if (isOver(stream) || stream.headersSent) return;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     stream.respond(headers, endStream ? { endStream } : { waitForTrailers: true });
-    if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+    if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(call.verdict ?? trailers));
   });
   upstream.on('trailers', (received: IncomingHttpHeaders) => {
     trailers = received;
   });
   upstream.on('data', (piece: Buffer) => {
+    if (stream.writableEnded) return;
     if (!stream.write(piece)) upstream.pause();
   });
   stream.on('drain', () => upstream.resume());

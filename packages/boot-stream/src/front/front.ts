@@ -1,5 +1,6 @@
 import { createSecureServer, createServer } from 'node:http2';
 import type {
+  Http2SecureServer,
   Http2Server,
   IncomingHttpHeaders,
   SecureServerOptions,
@@ -15,8 +16,11 @@ import { MIN_SEQUENCE_KEY } from '../metadata.ts';
 import type { BootServer } from '../server/boot-server.ts';
 import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
+import { EVERYBODY } from './admission.ts';
+import type { Admission, Admit, Admitted } from './admission.ts';
 import { Deadlines } from './deadlines.ts';
 import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
+import type { ForwardedCall } from './forwarder.ts';
 import { KeepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { readRequest } from './request.ts';
@@ -29,12 +33,19 @@ export const FRONT_PEER_KEY = `${FRONT_KEY_PREFIX}peer`;
 const BOOT_PATH = wire.BootConfigServiceDefinition.streamBootConfig.path;
 const SUBSCRIBE_PATH = wire.BootConfigServiceDefinition.subscribeConfigUpdates.path;
 
+const MIB = 1024 * 1024;
+const EXPIRED = 'the credentials that this call was begun with have expired: call again with new ones';
+/** How late it may be noticed that credentials have run out. */
+const EXPIRY_SWEEP_MS = 500;
+
 /** A boot or subscription before it is served, for whoever decides whether it may be. */
 export interface FrontCall {
   readonly method: 'StreamBootConfig' | 'SubscribeConfigUpdates';
   readonly nodeId: string;
   readonly vclusterId: string;
   readonly headers: IncomingHttpHeaders;
+  /** What the front knows of the caller; see `Admitted`. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly socket: Socket;
 }
 
@@ -54,20 +65,9 @@ export interface BootFrontOptions {
   /** Everything else. Not bound to a port of its own. */
   readonly grpcServer: GrpcServer;
   /** Serve TLS (h2 by ALPN) instead of plain HTTP/2 with prior knowledge. */
-  readonly tls?: Pick<
-    SecureServerOptions,
-    | 'key'
-    | 'cert'
-    | 'ca'
-    | 'pfx'
-    | 'passphrase'
-    | 'requestCert'
-    | 'rejectUnauthorized'
-    | 'minVersion'
-    | 'maxVersion'
-    | 'ciphers'
-    | 'SNICallback'
-  >;
+  readonly tls?: FrontTls;
+  /** Decides about every call, those included that are handed to the grpc-js server. Default: all may go on. */
+  readonly admit?: Admit;
   /** Refuses a boot or subscription by throwing or rejecting with a BootStreamError. */
   readonly authorize?: (call: FrontCall) => void | Promise<void>;
   /** Metadata to add to forwarded calls, for example a client certificate's subject; names begin with `x-pact-front-`. */
@@ -81,7 +81,33 @@ export interface BootFrontOptions {
   /** How often a connection is pinged, and how long an answer may take, in ms. Default 30,000 and 20,000. */
   readonly keepAliveIntervalMs?: number;
   readonly keepAliveTimeoutMs?: number;
+  /** What one connection may have queued for itself, in bytes; shared answers come on top. Default 64 MiB. */
+  readonly sessionMemoryBytesMax?: number;
+  /** The headers of one call together, in bytes. Default 16 KiB. */
+  readonly headerSizeBytesMax?: number;
+  /** How long a connection may take for its TLS handshake, and then for its first frames, in ms. Default 10,000. */
+  readonly handshakeTimeoutMs?: number;
+  /** A connection without streams is closed after this, in ms. Default 900,000. */
+  readonly idleTimeoutMs?: number;
+  /** Told of connections that did not get through their TLS handshake. Must not throw. */
+  readonly onHandshakeFailure?: (error: Error) => void;
 }
+
+/** Certificates, keys, and what is asked of clients. */
+export type FrontTls = Pick<
+  SecureServerOptions,
+  | 'key'
+  | 'cert'
+  | 'ca'
+  | 'pfx'
+  | 'passphrase'
+  | 'requestCert'
+  | 'rejectUnauthorized'
+  | 'minVersion'
+  | 'maxVersion'
+  | 'ciphers'
+  | 'SNICallback'
+>;
 
 export interface BootFrontStats {
   readonly connections: number;
@@ -94,7 +120,7 @@ export interface BootFrontStats {
  */
 export class BootFront {
   readonly #options: BootFrontOptions;
-  readonly #server: Http2Server;
+  readonly #server: Http2Server | Http2SecureServer;
   readonly #forwarder: Forwarder;
   /** Open connections, and what forwarded calls are told of the peer. */
   readonly #sessions = new Map<ServerHttp2Session, Readonly<Record<string, string>>>();
@@ -102,28 +128,41 @@ export class BootFront {
   readonly #deadlines = new Deadlines<NativeCall>((call) =>
     call.expire(statusOf(new BootStreamError('deadlineExceeded', 'the deadline has passed'))),
   );
+  readonly #expiries = new Deadlines<NativeCall | ForwardedCall>(
+    (call) => call.expire(statusOf(new BootStreamError('unauthenticated', EXPIRED))),
+    EXPIRY_SWEEP_MS,
+  );
 
   constructor(options: BootFrontOptions) {
     this.#options = options;
     this.#forwarder = new Forwarder(options.grpcServer);
-    this.#keepAlive = new KeepAlive(
-      options.keepAliveIntervalMs ?? 30_000,
-      options.keepAliveTimeoutMs ?? 20_000,
-    );
+    const handshakeTimeoutMs = options.handshakeTimeoutMs ?? 10_000;
+    this.#keepAlive = new KeepAlive({
+      intervalMs: options.keepAliveIntervalMs ?? 30_000,
+      timeoutMs: options.keepAliveTimeoutMs ?? 20_000,
+      greetingMs: handshakeTimeoutMs,
+      idleMs: options.idleTimeoutMs ?? 900_000,
+    });
     const streamsMax = options.streamsPerConnectionMax ?? 1_000;
     const serverOptions: ServerOptions = {
       // node:http2 counts what is queued as if it were the session's own, and drops the connection at the limit. What a
       // boot queues is shared: one overlay message and a delta, less than 2 MiB.
-      maxSessionMemory: 64 + 2 * streamsMax,
+      maxSessionMemory: (options.sessionMemoryBytesMax ?? 64 * MIB) / MIB + 2 * streamsMax,
       settings: {
         maxConcurrentStreams: streamsMax,
-        maxHeaderListSize: 16 * 1024,
+        maxHeaderListSize: options.headerSizeBytesMax ?? 16 * 1024,
       },
     };
     this.#server =
       options.tls === undefined
         ? createServer(serverOptions)
-        : createSecureServer({ ...serverOptions, ...options.tls, allowHTTP1: false });
+        : createSecureServer({
+            ...serverOptions,
+            ...options.tls,
+            allowHTTP1: false,
+            handshakeTimeout: handshakeTimeoutMs,
+          });
+    this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
@@ -163,6 +202,11 @@ export class BootFront {
     clearTimeout(timer);
   }
 
+  /** New connections get these certificates; those that are open keep theirs. Only where `tls` was given. */
+  renewTls(tls: Pick<FrontTls, 'key' | 'cert' | 'ca' | 'minVersion'>): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(tls);
+  }
+
   stats(): BootFrontStats {
     return { connections: this.#sessions.size, forwardedStreams: this.#forwarder.openStreams };
   }
@@ -181,48 +225,82 @@ export class BootFront {
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', ignore);
+    const { admit } = this.#options;
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (session === undefined) return;
+    this.#keepAlive.opened(session, stream);
+    if (admit === undefined) return this.#dispatch(stream, headers, EVERYBODY);
+    const refusal = httpRefusal(headers);
+    if (refusal !== undefined) return refuseHttp(stream, refusal);
+    const admission = admit({ path: headers[':path'] ?? '', headers, socket: session.socket });
+    if (!(admission instanceof Promise)) return this.#decided(stream, headers, admission);
+    admission.then(
+      (decision) => this.#decided(stream, headers, decision),
+      (error: unknown) => new NativeCall(stream).end(statusOf(error)),
+    );
+  }
+
+  #decided(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admission: Admission): void {
+    if (admission.type === 'refused') return new NativeCall(stream).end(admission.status);
+    const { release } = admission;
+    if (stream.closed || stream.destroyed) return release?.();
+    if (release !== undefined) stream.once('close', release);
+    this.#dispatch(stream, headers, admission);
+  }
+
+  #dispatch(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admitted: Admitted): void {
     const path = headers[':path'];
-    if (path === BOOT_PATH) this.#serve('StreamBootConfig', stream, headers);
-    else if (path === SUBSCRIBE_PATH) this.#serve('SubscribeConfigUpdates', stream, headers);
+    if (path === BOOT_PATH) this.#serve('StreamBootConfig', stream, headers, admitted);
+    else if (path === SUBSCRIBE_PATH) this.#serve('SubscribeConfigUpdates', stream, headers, admitted);
     else {
       const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
       if (method !== undefined && isPlain(headers) && httpRefusal(headers) === undefined) {
-        return serveUnary(stream, headers, method, this.#deadlines);
+        return serveUnary(stream, headers, admitted.metadata, method, this.#deadlines);
       }
       const session = stream.session as ServerHttp2Session | undefined;
       const peer = session === undefined ? undefined : this.#sessions.get(session);
-      this.#forwarder.forward(stream, headers, peer ?? {});
+      const call = this.#forwarder.forward(stream, headers, { ...peer, ...admitted.metadata });
+      this.#expireWith(admitted, call, stream);
     }
   }
 
-  #serve(method: FrontCall['method'], stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  /** A credential that runs out ends the calls that were begun with it. */
+  #expireWith({ expiresAtMs }: Admitted, call: NativeCall | ForwardedCall, stream: ServerHttp2Stream): void {
+    if (expiresAtMs === Infinity) return;
+    this.#expiries.set(call, performance.now() + expiresAtMs - Date.now());
+    stream.once('close', () => this.#expiries.delete(call));
+  }
+
+  #serve(
+    method: FrontCall['method'],
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    admitted: Admitted,
+  ): void {
     const refusal = httpRefusal(headers);
-    if (refusal !== undefined) {
-      stream.respond({ ':status': refusal }, { endStream: true });
-      stream.resume();
-      return;
-    }
+    if (refusal !== undefined) return refuseHttp(stream, refusal);
     const { bootServer } = this.#options;
     const isBoot = method === 'StreamBootConfig';
     const call = new NativeCall(stream);
-    let admitted = false;
+    let holdsPlace = false;
     try {
       call.deadlineMs = call.startedMs + parseTimeoutMs(headers['grpc-timeout']);
       if (isBoot) {
         bootServer.admitBoot();
-        admitted = true;
+        holdsPlace = true;
       }
     } catch (error) {
       call.end(statusOf(error));
     }
-    this.#onceClosed(stream, method, call, admitted);
+    this.#onceClosed(stream, method, call, holdsPlace);
     if (call.statusCode !== undefined) return;
+    this.#expireWith(admitted, call, stream);
 
     const longest = isBoot ? call.startedMs + bootServer.limits.bootDurationMsMax : Infinity;
     this.#deadlines.set(call, Math.min(call.deadlineMs, longest));
     readRequest(
       stream,
-      (message) => this.#answer(method, call, stream, headers, message),
+      (message) => this.#answer(method, call, stream, headers, admitted.metadata, message),
       (error) => call.end(statusOf(error)),
     );
   }
@@ -251,6 +329,7 @@ export class BootFront {
     call: NativeCall,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
+    metadata: Admitted['metadata'],
     message: Buffer,
   ): void {
     const { bootServer } = this.#options;
@@ -262,23 +341,27 @@ export class BootFront {
       if (request.type === 'subscribe') return bootServer.subscribe(call, request);
       bootServer.boot(call, request, parseMinSequence(singleValue(headers[MIN_SEQUENCE_KEY])));
     };
-    const decision = this.#authorize(method, stream, headers, request);
+    const decision = this.#authorize({ method, headers, metadata }, stream, request);
     if (decision === undefined) return serve();
     call.sendHeaders();
     decision.then(serve).catch((error: unknown) => call.end(statusOf(error)));
   }
 
   #authorize(
-    method: FrontCall['method'],
+    call: Pick<FrontCall, 'method' | 'headers' | 'metadata'>,
     stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
     { nodeId, vclusterId }: { readonly nodeId: string; readonly vclusterId: string },
   ): void | Promise<void> {
     const { authorize } = this.#options;
     const session = stream.session as ServerHttp2Session | undefined;
     if (authorize === undefined || session === undefined) return;
-    return authorize({ method, nodeId, vclusterId, headers, socket: session.socket });
+    return authorize({ ...call, nodeId, vclusterId, socket: session.socket });
   }
+}
+
+function refuseHttp(stream: ServerHttp2Stream, status: number): void {
+  stream.respond({ ':status': status }, { endStream: true });
+  stream.resume();
 }
 
 function ignore(): void {

@@ -1,30 +1,70 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 
 interface Peer {
   /** Milliseconds (of performance.now) at which it is pinged next, or dropped if a ping is not answered. */
   dueMs: number;
   awaitsAnswer: boolean;
+  /** Whether it has sent its first frames, and until when it may take for them. */
+  greeted: boolean;
+  readonly greetingDueMs: number;
+  openStreams: number;
+  /** Milliseconds (of performance.now) since which it has no open stream. */
+  idleSinceMs: number;
+}
+
+/** All in ms. */
+export interface KeepAliveTimings {
+  /** How often a connection is pinged. */
+  readonly intervalMs: number;
+  /** How long an answer may take. */
+  readonly timeoutMs: number;
+  /** How long a new connection may take until its first frames are here. */
+  readonly greetingMs: number;
+  /** After how long without a stream a connection is closed. */
+  readonly idleMs: number;
 }
 
 /**
- * Pings every connection now and then and drops those that do not answer: a peer that lost power says nothing. One
- * timer for all of them.
+ * Pings every connection now and then and drops those that do not answer: a peer that lost power says nothing. Drops
+ * those too that never say anything, and closes those that do nothing. One timer for all of them.
  */
 export class KeepAlive {
-  readonly #intervalMs: number;
-  readonly #timeoutMs: number;
+  readonly #timings: KeepAliveTimings;
   readonly #peers = new Map<ServerHttp2Session, Peer>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(intervalMs: number, timeoutMs: number) {
-    this.#intervalMs = intervalMs;
-    this.#timeoutMs = timeoutMs;
+  constructor(timings: KeepAliveTimings) {
+    this.#timings = timings;
   }
 
   add(session: ServerHttp2Session): void {
-    this.#peers.set(session, { dueMs: performance.now() + this.#intervalMs, awaitsAnswer: false });
-    const sweepMs = Math.min(this.#intervalMs, this.#timeoutMs) / 4;
+    const { intervalMs, timeoutMs, greetingMs, idleMs } = this.#timings;
+    const nowMs = performance.now();
+    const peer: Peer = {
+      dueMs: nowMs + intervalMs,
+      awaitsAnswer: false,
+      greeted: false,
+      greetingDueMs: nowMs + greetingMs,
+      openStreams: 0,
+      idleSinceMs: nowMs,
+    };
+    this.#peers.set(session, peer);
+    session.once('remoteSettings', () => {
+      peer.greeted = true;
+    });
+    const sweepMs = Math.min(intervalMs, timeoutMs, greetingMs, idleMs) / 4;
     this.#timer ??= setInterval(() => this.#sweep(), sweepMs).unref();
+  }
+
+  /** Counts a stream of the session until it is closed. */
+  opened(session: ServerHttp2Session, stream: ServerHttp2Stream): void {
+    const peer = this.#peers.get(session);
+    if (peer === undefined) return;
+    peer.openStreams += 1;
+    stream.once('close', () => {
+      peer.openStreams -= 1;
+      peer.idleSinceMs = performance.now();
+    });
   }
 
   delete(session: ServerHttp2Session): void {
@@ -37,6 +77,8 @@ export class KeepAlive {
   #sweep(): void {
     const nowMs = performance.now();
     for (const [session, peer] of this.#peers) {
+      if (!peer.greeted && peer.greetingDueMs <= nowMs) session.destroy();
+      else if (peer.openStreams === 0 && peer.idleSinceMs + this.#timings.idleMs <= nowMs) session.close();
       if (peer.dueMs > nowMs) continue;
       if (peer.awaitsAnswer || session.destroyed) session.destroy();
       else this.#ping(session, peer, nowMs);
@@ -45,10 +87,10 @@ export class KeepAlive {
 
   #ping(session: ServerHttp2Session, peer: Peer, nowMs: number): void {
     peer.awaitsAnswer = true;
-    peer.dueMs = nowMs + this.#timeoutMs;
+    peer.dueMs = nowMs + this.#timings.timeoutMs;
     const sent = session.ping(() => {
       peer.awaitsAnswer = false;
-      peer.dueMs = performance.now() + this.#intervalMs;
+      peer.dueMs = performance.now() + this.#timings.intervalMs;
     });
     if (!sent) session.destroy();
   }

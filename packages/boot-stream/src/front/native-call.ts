@@ -84,7 +84,8 @@ export class NativeCall implements ServerCall {
   }
 }
 
-function trailersOf(status: CallStatus): OutgoingHttpHeaders {
+/** How a status travels. */
+export function trailersOf(status: CallStatus): OutgoingHttpHeaders {
   return {
     'grpc-status': String(status.code),
     'grpc-message': percentEncode(status.message),

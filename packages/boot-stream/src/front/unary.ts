@@ -10,6 +10,8 @@ import { readRequest } from './request.ts';
 /** A unary call that the front answers itself. */
 export interface UnaryCall {
   readonly headers: IncomingHttpHeaders;
+  /** What the front knows of the caller; see `Admitted`. Its names in `headers` are the client's own words. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** Milliseconds (of performance.now) at which the client gives up; Infinity where it never does. */
   readonly deadlineMs: number;
   /** Calls back once, where the client gives up or goes away before the answer. */
@@ -35,6 +37,7 @@ export function isPlain(headers: IncomingHttpHeaders): boolean {
 export function serveUnary(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  metadata: Readonly<Record<string, string>>,
   method: UnaryMethod,
   deadlines: Deadlines<NativeCall>,
 ): void {
@@ -56,7 +59,7 @@ export function serveUnary(
     cancelled.push(listener);
   };
   const answer = (message: Buffer): void => {
-    method.handle(message, { headers, deadlineMs: call.deadlineMs, onCancel }).then(
+    method.handle(message, { headers, metadata, deadlineMs: call.deadlineMs, onCancel }).then(
       (response) => call.end(OK, [framed(response)]),
       (error: unknown) => call.end(method.failure(error)),
     );
