@@ -9,7 +9,7 @@ import {
 import type { config, journal } from '@pact-journal/journal-proto';
 import type { Scope, StateDelta } from '@pact-journal/journal-state';
 import { JournalClientError } from './errors.ts';
-import type { ClusterStatus, CommandReceipt, EmergencyStatus, MemberStatus } from './types.ts';
+import type { ClusterStatus, CommandReceipt, DiskStatus, EmergencyStatus, MemberStatus } from './types.ts';
 
 export function receiptFromWire(receipt: journal.CommandReceipt | undefined): CommandReceipt {
   if (receipt === undefined) {
@@ -29,7 +29,17 @@ export function membersFromWire(answer: {
     raft: member.raft,
     metrics: member.metrics,
     active: member.active ?? null,
+    lag_entries: member.lagEntries ?? null,
+    lag_ms: member.lagMs ?? null,
+    promoting: member.promoting,
+    version: member.version,
   }));
+}
+
+function diskFromWire(disk: journal.DiskStatus | undefined): DiskStatus | null {
+  if (disk === undefined) return null;
+  const { dataDir, usedBytes, freeBytes, totalBytes } = disk;
+  return { data_dir: dataDir, used_bytes: usedBytes, free_bytes: freeBytes, total_bytes: totalBytes };
 }
 
 export function statusFromWire(status: journal.GetStatusResponse): ClusterStatus {
@@ -56,6 +66,13 @@ export function statusFromWire(status: journal.GetStatusResponse): ClusterStatus
     version: status.version,
     uptime_ms: status.uptimeMs,
     insecure: status.insecure,
+    disk: diskFromWire(status.disk),
+    certificates: status.certificates.map(({ purpose, subject, path, notAfter }) => ({
+      purpose,
+      subject,
+      path,
+      not_after: timestampFromWire(notAfter, 'certificate.not_after'),
+    })),
   };
 }
 

@@ -33,6 +33,35 @@ export interface MemberStatus {
   readonly metrics: string;
   /** The leader has heard from it lately; null where only the leader could know. */
   readonly active: boolean | null;
+  /** Committed log entries that are not known to be on it; null where only the leader could know. */
+  readonly lag_entries: number | null;
+  /** How old the oldest of these is, in milliseconds, as far as the leader remembers; null where it cannot know. */
+  readonly lag_ms: number | null;
+  /** A learner that is given a vote once it has caught up. */
+  readonly promoting: boolean;
+  /** Of the program that it runs; empty where the node that answered has not heard it say so. */
+  readonly version: string;
+}
+
+/** The file system below a node's data directory. Sizes in bytes. */
+export interface DiskStatus {
+  readonly data_dir: string;
+  /** What the journal takes there. */
+  readonly used_bytes: number;
+  /** What it may still take. */
+  readonly free_bytes: number;
+  /** Of the whole file system. */
+  readonly total_bytes: number;
+}
+
+/** A certificate that a node presents or trusts. */
+export interface CertificateStatus {
+  /** What it is for, for example `peer` or `client CA`. */
+  readonly purpose: string;
+  readonly subject: string;
+  /** The file that it was read from. */
+  readonly path: string;
+  readonly not_after: Timestamp;
 }
 
 /** Something that an operator must look at. */
@@ -65,6 +94,10 @@ export interface ClusterStatus {
   readonly version: string;
   readonly uptime_ms: number;
   readonly insecure: boolean;
+  /** Of the node that answered, like what follows; null where its file system does not tell. */
+  readonly disk: DiskStatus | null;
+  /** Empty without TLS. */
+  readonly certificates: readonly CertificateStatus[];
 }
 
 export interface NewLearner {

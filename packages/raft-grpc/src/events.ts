@@ -1,5 +1,6 @@
 import type { NodeId } from '@pact-journal/raft-core';
 import type { RefusalReason } from './codec/decode.ts';
+import type { CallerRefusal } from './inbound/handshake.ts';
 
 /** Which kind of traffic: `control` (heartbeats, votes, reads) never waits behind `bulk` (entries). */
 export type LaneName = 'control' | 'bulk';
@@ -16,8 +17,17 @@ export type TransportEvent =
       readonly address: string;
       readonly reason: string;
       readonly retryInMs: number;
+      /** The nodes reached each other, and one of them will not talk to the other; `reason` says why. */
+      readonly refused: boolean;
     }
   /** Somebody who called is not let in. */
-  | { readonly type: 'callerRefused'; readonly from: string; readonly reason: string }
+  | {
+      readonly type: 'callerRefused';
+      readonly from: string;
+      /** Which node it claims to be; 0 where it says nothing. */
+      readonly claimed: number;
+      readonly kind: CallerRefusal;
+      readonly reason: string;
+    }
   /** Something that a peer sent was not delivered. */
   | { readonly type: 'messageRefused'; readonly peer: NodeId; readonly reason: RefusalReason };

@@ -3,6 +3,7 @@ import type { Member, NodeId } from '@pact-journal/raft-core';
 import type { DecodeLimits } from './codec/decode.ts';
 import { RaftGrpcError } from './errors.ts';
 import type { TransportEvent } from './events.ts';
+import { compareVersions, type SoftwareRelease } from './inbound/version-rule.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -72,6 +73,8 @@ export interface GrpcTransportOptions {
   readonly channelOptions?: ChannelOptions;
   /** Says why a caller is not who it claims to be; undefined lets it in. Called at each handshake and snapshot call. */
   readonly verifyPeer?: (peer: PeerIdentity) => string | undefined;
+  /** What this program is, for the rule of which versions can be mixed. Without: any program is taken. */
+  readonly release?: SoftwareRelease;
   readonly limits?: Partial<TransportLimits>;
   readonly timings?: Partial<TransportTimings>;
   /** Told about connections and refusals, for logs. Must not throw. */
@@ -131,6 +134,11 @@ export function resolveOptions(options: GrpcTransportOptions): ResolvedOptions {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new RaftGrpcError('invalidOption', `${name} must be a whole number from 1; got ${value}`);
     }
+  }
+  const { release } = options;
+  if (release !== undefined && compareVersions(release.oldestPeer, release.version) === undefined) {
+    const given = `${JSON.stringify(release.version)} and ${JSON.stringify(release.oldestPeer)}`;
+    throw new RaftGrpcError('invalidOption', `release must have versions like 1.4.2; got ${given}`);
   }
   if (limits.maxFrameBytes < limits.maxEntryBytes + limits.maxContextBytes + KIB) {
     throw new RaftGrpcError(

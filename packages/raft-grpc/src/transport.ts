@@ -16,14 +16,15 @@ import { isControlType } from './codec/types.ts';
 import { RaftGrpcError } from './errors.ts';
 import { Lane as WireLane } from './gen/raft/v1/raft.ts';
 import type { Hello } from './gen/raft/v1/raft.ts';
-import { PROTOCOL_VERSION } from './inbound/handshake.ts';
+import type { CallerRefusal } from './inbound/handshake.ts';
+import { findVersionMismatch, PROTOCOL_VERSIONS } from './inbound/version-rule.ts';
 import { listen } from './inbound/server.ts';
 import type { InboundHost } from './inbound/host.ts';
 import { resolveOptions } from './options.ts';
 import type { GrpcTransportOptions, ResolvedOptions } from './options.ts';
 import { PeerLink } from './outbound/peer-link.ts';
 import { fetchSnapshot } from './outbound/snapshot-client.ts';
-import type { GrpcPeerStats, RefusalCounts } from './stats.ts';
+import type { CallerRefusalCounts, GrpcPeerStats, RefusalCounts } from './stats.ts';
 
 /** Callers that are no members yet, whose addresses are remembered: more than any group has. */
 const LEARNED_MAX = 256;
@@ -40,7 +41,8 @@ export class GrpcTransport implements Transport {
   readonly #links = new Map<NodeId, PeerLink>();
   /** Where callers say that they are reached: for members that `setPeers` has not named yet. */
   readonly #learned = new Map<NodeId, string>();
-  readonly #refusals = new Map<RefusalReason | 'caller', number>();
+  readonly #refusals = new Map<RefusalReason, number>();
+  readonly #callerRefusals = new Map<CallerRefusal, number>();
   #named: readonly Member[] = [];
   #handler: TransportHandler | undefined;
   #server: Server | undefined;
@@ -67,9 +69,14 @@ export class GrpcTransport implements Transport {
     return `${address.slice(0, address.lastIndexOf(':'))}:${this.#port}`;
   }
 
-  /** Messages and callers refused since the start. */
+  /** Messages refused since the start. */
   get refusals(): RefusalCounts {
     return Object.fromEntries(this.#refusals);
+  }
+
+  /** Callers refused since the start. */
+  get callerRefusals(): CallerRefusalCounts {
+    return Object.fromEntries(this.#callerRefusals);
   }
 
   /** Listens, and connects to the peers set so far. Fails with `addressInUse` or `listenFailed`. */
@@ -173,9 +180,10 @@ export class GrpcTransport implements Transport {
       timings: this.#options.timings,
       open: () => this.#open(peer, address),
       hello: (lane) => this.#hello(peer, lane === 'control' ? WireLane.CONTROL : WireLane.BULK),
+      check: (answer) => findVersionMismatch(this.#hello(peer, WireLane.UNSPECIFIED), answer),
       connected: (lane) => this.#options.onEvent?.({ type: 'connected', peer, lane, address }),
-      disconnected: (lane, reason, retryInMs) => {
-        this.#options.onEvent?.({ type: 'disconnected', peer, lane, address, reason, retryInMs });
+      disconnected: (lane, reason, retryInMs, refused) => {
+        this.#options.onEvent?.({ type: 'disconnected', peer, lane, address, reason, retryInMs, refused });
         this.#reportUnreachable(peer);
       },
       lost: () => this.#reportUnreachable(peer),
@@ -215,7 +223,10 @@ export class GrpcTransport implements Transport {
     return {
       clusterId: this.#options.clusterId,
       nodeId: this.#options.id,
-      protocolVersion: PROTOCOL_VERSION,
+      protocolVersion: PROTOCOL_VERSIONS.newest,
+      oldestProtocolVersion: PROTOCOL_VERSIONS.oldest,
+      softwareVersion: this.#options.release?.version ?? '',
+      oldestPeerVersion: this.#options.release?.oldestPeer ?? '',
       lane,
       toNodeId: to,
       address: this.address,
@@ -229,11 +240,14 @@ export class GrpcTransport implements Transport {
       receive: (from, messages) => {
         if (this.#server !== undefined) handler.receive(from, messages);
       },
-      peerCalled: (peer, address) => {
+      peerCalled: (peer, { address, softwareVersion }) => {
         if (address !== '' && (this.#learned.has(peer) || this.#learned.size < LEARNED_MAX)) {
           this.#learned.set(peer, address);
         }
-        this.#links.get(peer)?.connect();
+        const link = this.#links.get(peer);
+        if (link === undefined) return;
+        link.softwareVersion = softwareVersion;
+        link.connect();
       },
       describeSnapshot: (index, term) => handler.describeSnapshot(index, term),
       readSnapshot: (sha256, offset, maxBytes) => handler.readSnapshot(sha256, offset, maxBytes),
@@ -245,18 +259,18 @@ export class GrpcTransport implements Transport {
       endSnapshotRead: () => {
         this.#snapshotReads -= 1;
       },
-      callerRefused: (from, reason) => {
-        this.#count('caller');
-        this.#options.onEvent?.({ type: 'callerRefused', from, reason });
+      callerRefused: (from, claimed, kind, reason) => {
+        count(this.#callerRefusals, kind);
+        this.#options.onEvent?.({ type: 'callerRefused', from, claimed, kind, reason });
       },
       messageRefused: (peer, reason) => {
-        this.#count(reason);
+        count(this.#refusals, reason);
         this.#options.onEvent?.({ type: 'messageRefused', peer, reason });
       },
     };
   }
+}
 
-  #count(reason: RefusalReason | 'caller'): void {
-    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
-  }
+function count<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

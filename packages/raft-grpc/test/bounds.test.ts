@@ -125,6 +125,9 @@ describe('what a peer sends', () => {
     lane: Lane.BULK,
     toNodeId: 1,
     address: '',
+    oldestProtocolVersion: 0,
+    softwareVersion: '',
+    oldestPeerVersion: '',
   };
   const helloFrame = Buffer.from(SendRequest.encode({ hello, messages: [] }).finish());
 
@@ -134,7 +137,7 @@ describe('what a peer sends', () => {
     [
       'a newer protocol',
       Buffer.from(SendRequest.encode({ hello: { ...hello, protocolVersion: 2 }, messages: [] }).finish()),
-      /version 1 .* speaks 2/,
+      /node 1 speaks version 1 of the Raft protocol, node 2 version 2/,
     ],
     [
       'another node with the same id',

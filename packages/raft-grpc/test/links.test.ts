@@ -105,8 +105,10 @@ describe('strangers are refused with words', () => {
       WAIT,
     );
     expect(stranger.transport.stats(ONE)?.lastError).toContain('node 1 of cluster "test"');
-    await vi.waitFor(() => expect(here.transport.refusals.caller).toBeGreaterThan(0), WAIT);
-    expect(here.events).toContainEqual(expect.objectContaining({ type: 'callerRefused' }));
+    await vi.waitFor(() => expect(here.transport.callerRefusals.cluster).toBeGreaterThan(0), WAIT);
+    expect(here.events).toContainEqual(
+      expect.objectContaining({ type: 'callerRefused', claimed: 2, kind: 'cluster' }),
+    );
     expect(here.recorder.received).toEqual([]);
 
     const attempt = stranger.transport.fetchSnapshot(
@@ -119,6 +121,35 @@ describe('strangers are refused with words', () => {
       code: 'refused',
       message: expect.stringContaining('elsewhere'),
     });
+  });
+
+  it('a node whose program cannot be mixed, whichever of the two is the newer one', async () => {
+    const old = { version: '1.2.9', oldestPeer: '1.1.0' };
+    const young = { version: '1.4.0', oldestPeer: '1.3.0' };
+    for (const [first, second] of [
+      [old, young],
+      [young, old],
+    ] as const) {
+      const here = await startNode(1, { release: first });
+      const other = await startNode(2, { release: second });
+      other.transport.setPeers([member(1, here.address)]);
+      const words = /runs version 1\.4\.0, which shares a group with 1\.3\.0 and later.* runs 1\.2\.9/;
+      await vi.waitFor(() => expect(other.transport.stats(ONE)?.lastError).toMatch(words), WAIT);
+      expect(here.transport.callerRefusals.version).toBeGreaterThan(0);
+      expect(here.recorder.received).toEqual([]);
+      await stopAll();
+    }
+  });
+
+  it('a node of a version in reach is let in, and each side knows what the other runs', async () => {
+    const here = await startNode(1, { release: { version: '1.4.0', oldestPeer: '1.3.0' } });
+    const other = await startNode(2, { release: { version: '1.3.7', oldestPeer: '1.2.0' } });
+    here.transport.setPeers([member(2, other.address)]);
+    other.transport.setPeers([member(1, here.address)]);
+    await vi.waitFor(() => {
+      expect(other.transport.stats(ONE)).toMatchObject({ connected: true, softwareVersion: '1.4.0' });
+      expect(here.transport.stats(TWO)).toMatchObject({ connected: true, softwareVersion: '1.3.7' });
+    }, WAIT);
   });
 
   it('a node that meant another', async () => {

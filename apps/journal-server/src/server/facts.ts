@@ -13,6 +13,36 @@ export interface MemberFacts {
   readonly matchIndex: number | undefined;
   /** Heard from lately; undefined where this node cannot know. */
   readonly active: boolean | undefined;
+  /** Committed log entries that are not known to be on it; undefined where this node cannot know. */
+  readonly lagEntries: number | undefined;
+  /** How old the oldest of these is, as far as the leader remembers; undefined where this node cannot know. */
+  readonly lagMs: number | undefined;
+  /** A learner that is given a vote once it has caught up. */
+  readonly promoting: boolean;
+  /** Of the program that it runs; empty where this node has not heard it say so. */
+  readonly version: string;
+}
+
+/** The file system below the data directory. Sizes in bytes. */
+export interface DiskFacts {
+  readonly dataDir: string;
+  /** What the journal takes there. */
+  readonly usedBytes: number;
+  /** What it may still take. */
+  readonly freeBytes: number;
+  /** Of the whole file system. */
+  readonly totalBytes: number;
+}
+
+/** A certificate that this node presents or trusts. */
+export interface CertificateFacts {
+  /** What it is for, for example `peer` or `client CA`. */
+  readonly purpose: string;
+  /** Whom it names. */
+  readonly subject: string;
+  /** The file that it was read from. */
+  readonly path: string;
+  readonly notAfter: Date;
 }
 
 export interface ClusterFacts {

@@ -3,7 +3,7 @@ import type { JournalView } from '@pact-journal/journal-state';
 import type { BuildReason, OverlayStats } from '@pact-journal/overlay-builder';
 import type { RaftStatus } from '@pact-journal/raft-core';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ClusterFacts } from './facts.ts';
+import type { ClusterFacts, DiskFacts } from './facts.ts';
 
 export interface MetricSources {
   readonly facts: () => ClusterFacts;
@@ -13,6 +13,9 @@ export interface MetricSources {
   readonly boots: () => BootCounts;
   /** Emergencies that have outlived their window. */
   readonly staleEmergencies: () => number;
+  /** Callers at the Raft port that were not let in, by what did not fit. */
+  readonly callerRefusals: () => Readonly<Record<string, number>>;
+  readonly disk: () => Promise<DiskFacts | undefined>;
   readonly version: string;
 }
 
@@ -29,6 +32,41 @@ export function registerWatches(registry: Registry, sources: MetricSources): voi
   registerRaftGauges(registry, sources);
   registerQueues(registry, sources);
   registerJournalMetrics(registry, sources);
+  registerHostMetrics(registry, sources);
+}
+
+function registerHostMetrics(registry: Registry, { callerRefusals, disk }: MetricSources): void {
+  counted(
+    registry,
+    'pact_raft_callers_refused_total',
+    'Callers at the Raft port that were not let in, by what did not fit.',
+    ['reason'],
+    (counter) => {
+      for (const [reason, count] of Object.entries(callerRefusals())) counter.inc({ reason }, count);
+    },
+  );
+  const gauge = (name: string, help: string, bytes: (facts: DiskFacts) => number): void => {
+    const registered: Gauge = new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect: async () => {
+        const facts = await disk();
+        if (facts !== undefined) registered.set(bytes(facts));
+      },
+    });
+  };
+  gauge('pact_disk_used_bytes', 'Bytes that the data directory takes.', ({ usedBytes }) => usedBytes);
+  gauge(
+    'pact_disk_free_bytes',
+    'Bytes that the journal may still take on its file system.',
+    (facts) => facts.freeBytes,
+  );
+  gauge(
+    'pact_disk_size_bytes',
+    'Bytes of the file system below the data directory.',
+    (facts) => facts.totalBytes,
+  );
 }
 
 /** A gauge whose value is looked up at every scrape. */

@@ -1,12 +1,15 @@
 /** What a server is made of, once it takes part in its group: who is told of what, and who asks whom. */
 import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
-import { encodeCommand, formatScope, msToTimestamp } from '@pact-journal/journal-state';
+import { encodeCommand, msToTimestamp } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
-import type { Alarm, Alarms } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
+import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
+import { DiskUsage } from './disk-usage.ts';
 import { LeaderDuties } from './duties.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { Expirer } from './expirer.ts';
+import type { CertificateFacts } from './facts.ts';
 import { LeaderForwarder } from './forwarder.ts';
 import { createGrpcServer, type GrpcServer } from './grpc-server.ts';
 import type { HttpRoute } from './http.ts';
@@ -29,6 +32,8 @@ export interface PartsOptions {
   readonly alarms: Alarms;
   readonly machine: JournalMachine;
   readonly group: RaftGroup;
+  /** What this node presents and trusts, for the status and its alarms; none without TLS. */
+  readonly certificates?: () => readonly CertificateFacts[];
   /** Of performance.now. */
   readonly startedMs: number;
   readonly stopping: () => boolean;
@@ -68,6 +73,7 @@ export function createParts(options: PartsOptions): Parts {
     source: new ReplicaSource(machine, overlays.manager),
     limits: { bootStreamsMax: maxConcurrentBootStreams, subscribersMax: maxSubscribers },
   });
+  const disk = new DiskUsage(config.node.dataDir);
   const metrics = new ServerMetrics({
     facts: () => group.facts(),
     raft: () => node.status(),
@@ -78,8 +84,11 @@ export function createParts(options: PartsOptions): Parts {
       journal()
         .emergencies(now())
         .filter(({ stale }) => stale).length,
+    callerRefusals: () => group.callerRefusals,
+    disk: () => disk.facts(),
     version,
   });
+  const certificates = options.certificates ?? ((): readonly CertificateFacts[] => []);
   const duties = createDuties(options, overlays, writer);
   const readdressed = readdress(config);
   const forwarder = new LeaderForwarder({
@@ -91,7 +100,7 @@ export function createParts(options: PartsOptions): Parts {
   const rpc = new RpcHost({ log, forwarder, observer, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
     context: { log, rpc, writer, journal, overlays: overlays.manager },
-    control: createControl(options, forwarder),
+    control: createControl(options, forwarder, disk, certificates),
     append: { forwarder, whoLeads: () => group.whoLeads(), observer },
     bootServer,
     maxMessageSize,
@@ -137,10 +146,19 @@ function createDuties(
 function createControl(
   { group, machine, alarms, config, version, startedMs }: PartsOptions,
   forwarder: LeaderForwarder,
+  disk: DiskUsage,
+  certificates: () => readonly CertificateFacts[],
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => [...alarms.list(), ...staleEmergencies(machine)],
+    alarms: () => [
+      ...alarms.list(),
+      ...staleEmergencies(machine.state.emergencies(now())),
+      ...scarceDisk(disk.last),
+      ...endingCertificates(certificates(), Date.now()),
+    ],
+    disk: () => disk.facts(),
+    certificates,
     addLearner: (member, promote) => group.addLearner(member, promote),
     promote: (id) => group.promote(id),
     remove: (id) => group.remove(id),
@@ -153,18 +171,6 @@ function createControl(
     startedMs,
     insecure: config.node.insecure,
   };
-}
-
-/** Emergencies are never ended automatically: whoever looks at the status is reminded. */
-function staleEmergencies(machine: JournalMachine): readonly Alarm[] {
-  return machine.state
-    .emergencies(now())
-    .filter(({ stale }) => stale)
-    .map(({ scope, sequence, author, window_ends_at }) => ({
-      code: 'staleEmergency',
-      message: `the emergency of ${formatScope(scope)} that ${author.principal} started with entry ${String(sequence)} has outlived its window; end it`,
-      since: new Date(window_ends_at),
-    }));
 }
 
 function bootEnded(metrics: ServerMetrics, { method, statusCode, durationMs }: FrontCallEnd): void {

@@ -2,8 +2,19 @@ import type { Member, RaftStatus } from '@pact-journal/raft-core';
 import type { ClusterFacts, MemberFacts, NodeRole } from './facts.ts';
 import type { Readdress } from './readdressed-transport.ts';
 
+export interface FactSources {
+  readonly status: RaftStatus;
+  readonly clusterId: string;
+  readonly readdress: Readdress;
+  /** Of the program that a member runs; empty where that is not known. */
+  readonly versionOf: (id: number) => string;
+  /** How long the entry after `index` has been committed, on the leader. */
+  readonly committedForMs: (index: number) => number;
+}
+
 /** Raft's status in the words of the journal. */
-export function factsOf(status: RaftStatus, clusterId: string, readdress: Readdress): ClusterFacts {
+export function factsOf(sources: FactSources): ClusterFacts {
+  const { status, clusterId, readdress } = sources;
   return {
     nodeId: status.id,
     clusterId,
@@ -17,6 +28,7 @@ export function factsOf(status: RaftStatus, clusterId: string, readdress: Readdr
     snapshotIndex: status.snapshot?.index ?? 0,
     members: status.members.map((member): MemberFacts => {
       const { id, address, attributes } = readdress(member);
+      const { matchIndex, promoting } = member;
       const isLearner = member.role === 'learner' || member.role === 'demoting';
       return {
         id,
@@ -24,8 +36,12 @@ export function factsOf(status: RaftStatus, clusterId: string, readdress: Readdr
         raft: address,
         grpc: attributes['grpc'] ?? '',
         metrics: attributes['metrics'] ?? '',
-        matchIndex: member.matchIndex,
+        matchIndex,
         active: member.recentActive,
+        lagEntries: matchIndex === undefined ? undefined : Math.max(0, status.commitIndex - matchIndex),
+        lagMs: matchIndex === undefined ? undefined : sources.committedForMs(matchIndex),
+        promoting,
+        version: sources.versionOf(id),
       };
     }),
   };

@@ -9,19 +9,22 @@ import {
   type Member,
   type SnapshotChunkRef,
   type SnapshotStore,
-  type Transport,
 } from '@pact-journal/raft-core';
-import { GrpcTransport, type TransportEvent } from '@pact-journal/raft-grpc';
+import { GrpcTransport, type CallerRefusalCounts, type TransportEvent } from '@pact-journal/raft-grpc';
 import { openWalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { makeDirectory } from '../directories.ts';
+import type { Alarms } from './alarms.ts';
+import { CommitTimes } from './commit-times.ts';
 import type { ClusterFacts } from './facts.ts';
 import type { JournalMachine } from './journal-machine.ts';
 import { askForMembers, askToJoin } from './joining.ts';
 import type { Logger } from './log.ts';
 import { founders, raftMember, readdress, selfMember } from './members.ts';
+import { PeerRefusals } from './peer-refusals.ts';
 import { factsOf } from './raft-facts.ts';
 import { readdressed, type Readdress } from './readdressed-transport.ts';
+import { releaseOf } from './release.ts';
 import type { NewMember, SnapshotFacts } from './services/cluster-service.ts';
 
 export interface RaftGroupOptions {
@@ -29,6 +32,7 @@ export interface RaftGroupOptions {
   readonly machine: JournalMachine;
   readonly log: Logger;
   readonly version: string;
+  readonly alarms: Alarms;
   /** Aborted when the server stops: joining is given up. */
   readonly signal: AbortSignal;
 }
@@ -42,21 +46,30 @@ export class RaftGroup {
   /** Kept beside the node's status, which costs too much to be asked for with every write. */
   #leading: boolean;
   readonly #joiner: Parameters<typeof askToJoin>[0];
+  readonly #transport: GrpcTransport;
+  readonly #commitTimes = new CommitTimes();
+  readonly #version: string;
 
   private constructor(
     node: RaftNode<CommandResult>,
-    snapshots: Pick<SnapshotStore, 'latest'>,
+    { transport, snapshots }: { transport: GrpcTransport; snapshots: Pick<SnapshotStore, 'latest'> },
     options: RaftGroupOptions,
   ) {
     const { config, version, log, signal } = options;
     this.node = node;
     this.#snapshots = snapshots;
+    this.#transport = transport;
+    this.#version = version;
     this.#config = config;
     this.#readdress = readdress(config);
     this.#self = selfMember(config, version);
     this.#leading = node.status().role === 'leader';
     node.on('roleChange', ({ role }) => {
       this.#leading = role === 'leader';
+      this.#commitTimes.clear();
+    });
+    node.on('applied', ({ toIndex }) => {
+      if (this.#leading) this.#commitTimes.record(performance.now(), toIndex);
     });
     this.#joiner = { addresses: config.cluster.join, log, signal };
   }
@@ -84,12 +97,16 @@ export class RaftGroup {
       : undefined;
     const bootstrap = founders(config, version);
     const { heartbeatInterval, electionTimeout, maxPendingSize } = config.raft;
+    const refusals = new PeerRefusals(options.alarms, log);
+    const transport = transportFor(config, version, (event) => {
+      refusals.observe(event);
+    });
     const node = await RaftNode.start<CommandResult>({
       id: toNodeId(id),
       logStore: storage.log,
       snapshotStore: storage.snapshots,
       stateMachine: machine,
-      transport: transportFor(config, log),
+      transport: config.cluster.readdress ? readdressed(transport, readdress(config)) : transport,
       ...(bootstrap === undefined ? {} : { bootstrap }),
       ...(initialPeers === undefined ? {} : { initialPeers }),
       tickIntervalMs: heartbeatInterval,
@@ -100,11 +117,26 @@ export class RaftGroup {
       snapshotIntervalBytes: config.storage.snapshotIntervalSize,
       logRetentionEntries: config.storage.retainedEntries,
     });
-    return new RaftGroup(node, storage.snapshots, options);
+    node.on('membershipChange', ({ members }) => {
+      refusals.keepOnly(members);
+    });
+    return new RaftGroup(node, { transport, snapshots: storage.snapshots }, options);
   }
 
   facts(): ClusterFacts {
-    return factsOf(this.node.status(), this.#config.cluster.id, this.#readdress);
+    return factsOf({
+      status: this.node.status(),
+      clusterId: this.#config.cluster.id,
+      readdress: this.#readdress,
+      versionOf: (id) =>
+        id === this.#self.id ? this.#version : (this.#transport.stats(toNodeId(id))?.softwareVersion ?? ''),
+      committedForMs: (index) => this.#commitTimes.committedForMs(index, performance.now()),
+    });
+  }
+
+  /** Callers at the Raft port that were not let in, by what did not fit. */
+  get callerRefusals(): CallerRefusalCounts {
+    return this.#transport.callerRefusals;
   }
 
   /** Undefined while this node leads. Cheap then. */
@@ -200,26 +232,21 @@ function withoutReserved(attributes: Member['attributes']): Member['attributes']
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => !name.startsWith('raft-core:')));
 }
 
-function transportFor(config: ServerConfig, log: Logger): Transport {
+function transportFor(
+  config: ServerConfig,
+  version: string,
+  onEvent: (event: TransportEvent) => void,
+): GrpcTransport {
   const { listen, advertise } = config;
-  const transport = new GrpcTransport({
+  const release = releaseOf(version);
+  return new GrpcTransport({
     id: toNodeId(config.node.id),
     clusterId: config.cluster.id,
     listen: formatAddress(listen.raft),
     advertise: formatAddress(advertise.raft ?? listen.raft),
-    onEvent: (event) => {
-      logTransport(log, event);
-    },
+    ...(release === undefined ? {} : { release }),
+    onEvent,
   });
-  return config.cluster.readdress ? readdressed(transport, readdress(config)) : transport;
-}
-
-function logTransport(log: Logger, event: TransportEvent): void {
-  const { type, ...details } = event;
-  if (type === 'connected') log.info(details, 'connected to a peer');
-  else if (type === 'disconnected') log.debug(details, 'no connection to a peer');
-  else if (type === 'callerRefused') log.warn(details, 'refused a connection to the Raft port');
-  else log.warn(details, 'refused a message of a peer');
 }
 
 async function exists(path: string): Promise<boolean> {

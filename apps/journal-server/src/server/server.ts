@@ -88,7 +88,14 @@ export class RunningServer {
       );
     }
     const machine = new JournalMachine();
-    const group = await RaftGroup.start({ config, machine, log, version, signal: this.#signal });
+    const group = await RaftGroup.start({
+      config,
+      machine,
+      log,
+      version,
+      alarms: this.#alarms,
+      signal: this.#signal,
+    });
     this.#group = group;
     const parts = createParts({
       config,

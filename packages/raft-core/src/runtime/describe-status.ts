@@ -2,6 +2,7 @@ import type { ProgressStatus } from '../core/tracker/progress.ts';
 import type { LogIndex } from '../core/types.ts';
 import type { RaftError } from './errors.ts';
 import type { MemberRole } from './events.ts';
+import { PROMOTE_ATTRIBUTE } from './member-directory.ts';
 import type { NodeLoop } from './node-loop.ts';
 import type { MemberStatus, RaftStatus } from './status.ts';
 
@@ -67,6 +68,7 @@ function describeMember<Result>(
     nextIndex: progress?.next,
     lagEntries: progress === undefined ? undefined : lastIndex - progress.match,
     state: progress?.state,
+    promoting: member.role === 'learner' && member.attributes[PROMOTE_ATTRIBUTE] !== undefined,
     recentActive: progress === undefined ? undefined : loop.peers.responds(member.id),
     pendingSnapshotIndex: progress?.pendingSnapshot,
     inflightBytes: progress?.inflightBytes,

@@ -5,13 +5,15 @@ import type { RaftError } from './errors.ts';
 import type { MemberRole } from './events.ts';
 import type { Member } from './interfaces.ts';
 
-/** A member as the leader sees it; on other nodes only who it is and its role. */
+/** A member as the leader sees it; on other nodes only who it is, its role and whether it is to be promoted. */
 export interface MemberStatus extends MemberRole {
   /** Highest index known to be durable there. Undefined unless this node leads, like all that follow. */
   readonly matchIndex: LogIndex | undefined;
   readonly nextIndex: LogIndex | undefined;
   readonly lagEntries: number | undefined;
   readonly state: ProgressState | undefined;
+  /** A learner that whoever leads makes a voter once it has caught up. Known on every node. */
+  readonly promoting: boolean;
   /** Heard from within an election timeout. */
   readonly recentActive: boolean | undefined;
   /** Index of the snapshot that it is loading, 0 for none. */

@@ -3,12 +3,22 @@ import { status } from '@grpc/grpc-js';
 import type { NodeId } from '@pact-journal/raft-core';
 import type { Hello } from '../gen/raft/v1/raft.ts';
 import type { ResolvedOptions } from '../options.ts';
+import { findVersionMismatch } from './version-rule.ts';
 
-/** The version of raft.v1 that this package speaks. */
-export const PROTOCOL_VERSION = 1;
+/**
+ * What does not fit about a caller.
+ *
+ * - `handshake`: it says nothing of itself
+ * - `cluster`: it belongs to another group
+ * - `version`: its protocol or its program cannot be mixed with this node's
+ * - `node`: it means another node, or claims to be this one
+ * - `identity`: it is not who it claims to be
+ */
+export type CallerRefusal = 'handshake' | 'cluster' | 'version' | 'node' | 'identity';
 
 /** Why a caller is not let in. */
 export interface HandshakeRefusal {
+  readonly kind: CallerRefusal;
   readonly code: status;
   readonly reason: string;
 }
@@ -18,29 +28,37 @@ type AnyCall =
   | ServerUnaryCall<unknown, unknown>
   | ServerWritableStream<unknown, unknown>;
 
-/** Who is calling; or a refusal that says what does not fit. */
+/** Who is calling; or a refusal that says what does not fit. `own` is this node's part of a handshake. */
 export function checkHello(
   call: AnyCall,
   hello: Hello | undefined,
-  options: ResolvedOptions,
+  own: Hello,
+  options: Pick<ResolvedOptions, 'verifyPeer'>,
 ): NodeId | HandshakeRefusal {
   if (hello === undefined) {
-    return { code: status.INVALID_ARGUMENT, reason: 'the first thing on a stream must be the handshake' };
+    const reason = 'the first thing on a stream must be the handshake';
+    return { kind: 'handshake', code: status.INVALID_ARGUMENT, reason };
   }
-  const mismatch = findMismatch(hello, options);
-  if (mismatch !== undefined) return { code: status.FAILED_PRECONDITION, reason: mismatch };
+  const mismatch = findMismatch(hello, own);
+  if (mismatch !== undefined) return { ...mismatch, code: status.FAILED_PRECONDITION };
   const nodeId = hello.nodeId as NodeId;
   const denial = options.verifyPeer?.({ nodeId, ...certificateOf(call) });
-  return denial === undefined ? nodeId : { code: status.PERMISSION_DENIED, reason: denial };
+  return denial === undefined ? nodeId : { kind: 'identity', code: status.PERMISSION_DENIED, reason: denial };
 }
 
-function findMismatch(hello: Hello, { id, clusterId }: ResolvedOptions): string | undefined {
+function findMismatch(hello: Hello, own: Hello): Omit<HandshakeRefusal, 'code'> | undefined {
+  const { nodeId: id, clusterId } = own;
   if (hello.clusterId !== clusterId) {
-    return `this is node ${id} of cluster "${clusterId}"; node ${hello.nodeId} belongs to cluster "${hello.clusterId.slice(0, 128)}"`;
+    const reason = `this is node ${id} of cluster "${clusterId}"; node ${hello.nodeId} belongs to cluster "${hello.clusterId.slice(0, 128)}"`;
+    return { kind: 'cluster', reason };
   }
-  if (hello.protocolVersion !== PROTOCOL_VERSION) {
-    return `node ${id} speaks version ${PROTOCOL_VERSION} of the Raft protocol; node ${hello.nodeId} speaks ${hello.protocolVersion}`;
-  }
+  const versions = findVersionMismatch(own, hello);
+  if (versions !== undefined) return { kind: 'version', reason: versions };
+  const misdirected = findWrongNode(hello, id);
+  return misdirected === undefined ? undefined : { kind: 'node', reason: misdirected };
+}
+
+function findWrongNode(hello: Hello, id: number): string | undefined {
   if (hello.toNodeId !== id) return `this is node ${id}, not node ${hello.toNodeId}`;
   if (hello.nodeId === id) return `node ${id} is this one: two nodes must not have the same id`;
   if (hello.nodeId < 1) return 'a caller must say which node it is';

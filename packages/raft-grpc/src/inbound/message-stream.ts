@@ -20,9 +20,9 @@ export function serveMessages(call: ServerDuplexStream<Buffer, SendResponse>, ho
   };
 
   const welcome = (frame: DecodedFrame): void => {
-    const outcome = checkHello(call, frame.hello, host.options);
+    const outcome = checkHello(call, frame.hello, host.hello(), host.options);
     if (typeof outcome !== 'number') {
-      host.callerRefused(call.getPeer(), outcome.reason);
+      host.callerRefused(call.getPeer(), frame.hello?.nodeId ?? 0, outcome.kind, outcome.reason);
       refuse(outcome.code, outcome.reason);
       return;
     }
@@ -34,8 +34,8 @@ export function serveMessages(call: ServerDuplexStream<Buffer, SendResponse>, ho
       return;
     }
     peer = outcome;
-    call.write({ hello: host.hello(outcome) });
-    host.peerCalled(outcome, frame.hello.address);
+    call.write({ hello: host.hello() });
+    host.peerCalled(outcome, frame.hello);
     deliver(peer, frame);
   };
 
@@ -59,7 +59,7 @@ export function serveMessages(call: ServerDuplexStream<Buffer, SendResponse>, ho
       frame = decodeFrame(bytes, host.options.limits);
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error;
-      if (peer === undefined) host.callerRefused(call.getPeer(), error.message);
+      if (peer === undefined) host.callerRefused(call.getPeer(), 0, 'handshake', error.message);
       else host.messageRefused(peer, 'malformed');
       refuse(status.INVALID_ARGUMENT, error.message);
       return;

@@ -19,9 +19,9 @@ export function describeSnapshot(
   callback: sendUnaryData<DescribeSnapshotResponse>,
   host: InboundHost,
 ): void {
-  const outcome = checkHello(call, call.request.hello, host.options);
+  const outcome = checkHello(call, call.request.hello, host.hello(), host.options);
   if (typeof outcome !== 'number') {
-    host.callerRefused(call.getPeer(), outcome.reason);
+    host.callerRefused(call.getPeer(), call.request.hello?.nodeId ?? 0, outcome.kind, outcome.reason);
     callback({ code: outcome.code, details: outcome.reason });
     return;
   }
@@ -43,9 +43,9 @@ export async function readSnapshot(
   host: InboundHost,
 ): Promise<void> {
   call.on('error', () => undefined);
-  const outcome = checkHello(call, call.request.hello, host.options);
+  const outcome = checkHello(call, call.request.hello, host.hello(), host.options);
   if (typeof outcome !== 'number') {
-    host.callerRefused(call.getPeer(), outcome.reason);
+    host.callerRefused(call.getPeer(), call.request.hello?.nodeId ?? 0, outcome.kind, outcome.reason);
     call.emit('error', { code: outcome.code, details: outcome.reason });
     return;
   }

@@ -15,8 +15,11 @@ export interface LaneHost {
   /** A connection of its own to the address. */
   open(): Client;
   hello(): Hello;
-  connected(lane: LaneName): void;
-  disconnected(lane: LaneName, reason: string, retryInMs: number): void;
+  /** Why the peer's answer to the handshake does not fit; undefined where it does. */
+  check(answer: Hello): string | undefined;
+  connected(lane: LaneName, answer: Hello | undefined): void;
+  /** `refused`: the two nodes reached each other, and one will not talk to the other. */
+  disconnected(lane: LaneName, reason: string, retryInMs: number, refused: boolean): void;
   /** Messages were lost. */
   lost(): void;
 }
@@ -110,14 +113,14 @@ export class Lane {
     this.#timer = setTimeout(() => {
       this.#fail(stream, `no answer within ${this.#host.timings.connectTimeoutMs} ms`);
     }, this.#host.timings.connectTimeoutMs);
-    stream.on('data', () => this.#ready(stream));
+    stream.on('data', (answer: SendResponse) => this.#answered(stream, answer.hello));
     stream.on('drain', () => {
       this.#blocked = false;
       this.#flush();
     });
-    stream.on('error', (error: ServiceError) => this.#fail(stream, describe(error)));
+    stream.on('error', (error: ServiceError) => this.#ended(stream, error));
     // Follows an error too, which then has been dealt with.
-    stream.on('status', (end: StatusObject) => this.#fail(stream, describe(end)));
+    stream.on('status', (end: StatusObject) => this.#ended(stream, end));
     stream.write(Buffer.from(SendRequest.encode({ hello: this.#host.hello(), messages: [] }).finish()));
   }
 
@@ -154,18 +157,29 @@ export class Lane {
     });
   }
 
-  #ready(stream: MessageStream): void {
+  #answered(stream: MessageStream, answer: Hello | undefined): void {
     if (stream !== this.#stream || this.#state !== 'connecting') return;
+    const mismatch = answer === undefined ? undefined : this.#host.check(answer);
+    if (mismatch === undefined) this.#ready(answer);
+    else this.#fail(stream, mismatch, true);
+  }
+
+  #ended(stream: MessageStream, end: Pick<StatusObject, 'code' | 'details'>): void {
+    const { FAILED_PRECONDITION, PERMISSION_DENIED } = status;
+    this.#fail(stream, describe(end), end.code === FAILED_PRECONDITION || end.code === PERMISSION_DENIED);
+  }
+
+  #ready(answer: Hello | undefined): void {
     clearTimeout(this.#timer);
     this.#state = 'ready';
     this.#attempts = 0;
     this.connections += 1;
     this.lastError = undefined;
-    this.#host.connected(this.name);
+    this.#host.connected(this.name, answer);
     this.#flush();
   }
 
-  #fail(stream: MessageStream, reason: string): void {
+  #fail(stream: MessageStream, reason: string, refused = false): void {
     if (stream !== this.#stream || this.#state === 'closed') return;
     clearTimeout(this.#timer);
     this.#stream = undefined;
@@ -181,7 +195,7 @@ export class Lane {
     this.#attempts += 1;
     this.#timer = setTimeout(() => this.connect(), delayMs);
     this.#timer.unref();
-    this.#host.disconnected(this.name, reason, delayMs);
+    this.#host.disconnected(this.name, reason, delayMs, refused);
   }
 
   /** Doubling, with jitter of a quarter either way so that nodes do not knock in step. */

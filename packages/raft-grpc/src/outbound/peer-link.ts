@@ -12,8 +12,9 @@ export interface LinkHost {
   readonly timings: TransportTimings;
   open(): Client;
   hello(lane: LaneName): Hello;
+  check(answer: Hello): string | undefined;
   connected(lane: LaneName): void;
-  disconnected(lane: LaneName, reason: string, retryInMs: number): void;
+  disconnected(lane: LaneName, reason: string, retryInMs: number, refused: boolean): void;
   lost(): void;
 }
 
@@ -25,6 +26,8 @@ export class PeerLink {
   readonly address: string;
   readonly control: Lane;
   readonly bulk: Lane;
+  /** Of the program at the other end, as it last said; empty before it did. */
+  softwareVersion = '';
   readonly #host: LinkHost;
   #snapshots: { readonly client: Client; readonly idle: NodeJS.Timeout } | undefined;
 
@@ -37,8 +40,13 @@ export class PeerLink {
         timings: host.timings,
         open: () => host.open(),
         hello: () => host.hello(name),
-        connected: (which) => host.connected(which),
-        disconnected: (which, reason, retryInMs) => host.disconnected(which, reason, retryInMs),
+        check: (answer) => host.check(answer),
+        connected: (which, answer) => {
+          if (answer !== undefined) this.softwareVersion = answer.softwareVersion;
+          host.connected(which);
+        },
+        disconnected: (which, reason, retryInMs, refused) =>
+          host.disconnected(which, reason, retryInMs, refused),
         lost: () => host.lost(),
       });
     this.control = lane('control');
@@ -73,6 +81,7 @@ export class PeerLink {
       sentBytes: control.sentBytes + bulk.sentBytes,
       droppedMessages: control.droppedMessages + bulk.droppedMessages,
       reconnects: Math.max(0, control.connections - 1) + Math.max(0, bulk.connections - 1),
+      softwareVersion: this.softwareVersion,
       lastError: control.lastError ?? bulk.lastError,
     };
   }

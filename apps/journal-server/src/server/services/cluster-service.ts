@@ -2,7 +2,7 @@
 import { journal } from '@pact-journal/journal-proto';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { Alarm } from '../alarms.ts';
-import type { ClusterFacts, MemberFacts } from '../facts.ts';
+import type { CertificateFacts, ClusterFacts, DiskFacts } from '../facts.ts';
 import { wasForwarded, type LeaderForwarder } from '../forwarder.ts';
 import type { CallContext } from '../rpc.ts';
 import { invalid, type ServiceContext } from './context.ts';
@@ -32,6 +32,10 @@ export interface SnapshotFacts {
 export interface ClusterControl {
   facts(): ClusterFacts;
   alarms(): readonly Alarm[];
+  /** Undefined where the file system does not tell. */
+  disk(): Promise<DiskFacts | undefined>;
+  /** Empty without TLS. */
+  certificates(): readonly CertificateFacts[];
   addLearner(member: NewMember, promoteWhenCaughtUp: boolean): Promise<void>;
   promote(id: number): Promise<void>;
   remove(id: number): Promise<void>;
@@ -52,7 +56,7 @@ export function clusterService(
   control: ClusterControl,
 ): journal.ClusterServiceServer {
   const members = (): { members: journal.MemberStatus[] } => ({
-    members: control.facts().members.map(memberToWire),
+    members: [...control.facts().members],
   });
   /** Only the leader knows how far the members are; where it does not answer, what this node knows has to do. */
   const membersByLeader = async ({ incoming }: CallContext): Promise<{ members: journal.MemberStatus[] }> => {
@@ -64,10 +68,10 @@ export function clusterService(
       .catch(members);
   };
   return {
-    getStatus: rpc.unary(methods.getStatus, async (_request, context) => ({
-      ...statusToWire(control, state()),
-      ...(await membersByLeader(context)),
-    })),
+    getStatus: rpc.unary(methods.getStatus, async (_request, context) => {
+      const [disk, byLeader] = await Promise.all([control.disk(), membersByLeader(context)]);
+      return { ...statusToWire(control, state()), disk, ...byLeader };
+    }),
     listMembers: rpc.unary(methods.listMembers, (_request, context) => membersByLeader(context)),
     addLearner: rpc.leader(methods.addLearner, async (request) => {
       await control.addLearner(newMemberOf(request), request.autoPromote);
@@ -109,7 +113,7 @@ export function clusterService(
 function statusToWire(
   control: ClusterControl,
   state: ReturnType<ServiceContext['journal']>,
-): journal.GetStatusResponse {
+): Omit<journal.GetStatusResponse, 'disk'> {
   const facts = control.facts();
   return {
     nodeId: facts.nodeId,
@@ -121,7 +125,7 @@ function statusToWire(
     appliedIndex: facts.appliedIndex,
     lastIndex: facts.lastIndex,
     snapshotIndex: facts.snapshotIndex,
-    members: facts.members.map(memberToWire),
+    members: [...facts.members],
     alarms: control.alarms().map((alarm) => alarmToWire(alarm, facts.nodeId)),
     entries: state.entryCount,
     operations: state.operationCount,
@@ -129,29 +133,27 @@ function statusToWire(
     version: control.version,
     uptimeMs: Math.round(performance.now() - control.startedMs),
     insecure: control.insecure,
+    certificates: control.certificates().map(certificateToWire),
   };
 }
 
-function memberToWire({
-  id,
-  role,
-  matchIndex,
-  grpc,
-  raft,
-  metrics,
-  active,
-}: MemberFacts): journal.MemberStatus {
-  return { id, role, matchIndex, grpc, raft, metrics, active };
+function certificateToWire({
+  purpose,
+  subject,
+  path,
+  notAfter,
+}: CertificateFacts): journal.CertificateStatus {
+  return { purpose, subject, path, notAfter: timeToWire(notAfter) };
 }
 
 function alarmToWire({ code, message, since }: Alarm, nodeId: number): journal.Alarm {
-  const ms = since.getTime();
-  return {
-    code,
-    message,
-    since: { seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 },
-    nodeId,
-  };
+  return { code, message, since: timeToWire(since), nodeId };
+}
+
+function timeToWire(time: Date): { readonly seconds: number; readonly nanos: number } {
+  const ms = time.getTime();
+  const seconds = Math.floor(ms / 1_000);
+  return { seconds, nanos: (ms - seconds * 1_000) * 1_000_000 };
 }
 
 function requiredNodeId(id: number, field: string): number {

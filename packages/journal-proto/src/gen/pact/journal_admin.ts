@@ -292,7 +292,21 @@ export interface MemberStatus {
   /** Where its metrics are. */
   metrics: string;
   /** The leader has heard from it lately; absent where this node cannot know. */
-  active?: boolean | undefined;
+  active?:
+    | boolean
+    | undefined;
+  /** The version of the program that it runs; empty where this node has not heard it say so. */
+  version: string;
+  /** Committed log entries that are not known to be on it; absent where this node cannot know. */
+  lagEntries?:
+    | number
+    | undefined;
+  /** How old the oldest of these is, in milliseconds, as far as the leader remembers; absent where it cannot know. */
+  lagMs?:
+    | number
+    | undefined;
+  /** A learner that is given a vote once it has caught up. */
+  promoting: boolean;
 }
 
 /** Something that an operator must look at. */
@@ -345,6 +359,36 @@ export interface GetStatusResponse {
   uptimeMs: number;
   /** It listens without authentication. */
   insecure: boolean;
+  /** Its data directory; absent where the file system does not tell. */
+  disk:
+    | DiskStatus
+    | undefined;
+  /** What it presents and trusts; empty without TLS. */
+  certificates: CertificateStatus[];
+}
+
+/** The file system below a node's data directory. */
+export interface DiskStatus {
+  /** The data directory. */
+  dataDir: string;
+  /** Bytes that the journal takes there. */
+  usedBytes: number;
+  /** Bytes that it may still take. */
+  freeBytes: number;
+  /** Bytes of the whole file system. */
+  totalBytes: number;
+}
+
+/** A certificate that a node uses. */
+export interface CertificateStatus {
+  /** What it is for, for example `peer` or `client CA`. */
+  purpose: string;
+  /** Whom it names. */
+  subject: string;
+  /** The file that it was read from. */
+  path: string;
+  /** When it runs out. */
+  notAfter: Timestamp | undefined;
 }
 
 /** Asks for the members. */
@@ -2444,7 +2488,19 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
 };
 
 function createBaseMemberStatus(): MemberStatus {
-  return { id: 0, role: "", matchIndex: undefined, grpc: "", raft: "", metrics: "", active: undefined };
+  return {
+    id: 0,
+    role: "",
+    matchIndex: undefined,
+    grpc: "",
+    raft: "",
+    metrics: "",
+    active: undefined,
+    version: "",
+    lagEntries: undefined,
+    lagMs: undefined,
+    promoting: false,
+  };
 }
 
 export const MemberStatus: MessageFns<MemberStatus> = {
@@ -2469,6 +2525,18 @@ export const MemberStatus: MessageFns<MemberStatus> = {
     }
     if (message.active !== undefined) {
       writer.uint32(56).bool(message.active);
+    }
+    if (message.version !== "") {
+      writer.uint32(66).string(message.version);
+    }
+    if (message.lagEntries !== undefined) {
+      writeUint64(writer.uint32(72), message.lagEntries);
+    }
+    if (message.lagMs !== undefined) {
+      writeUint64(writer.uint32(80), message.lagMs);
+    }
+    if (message.promoting !== false) {
+      writer.uint32(88).bool(message.promoting);
     }
     return writer;
   },
@@ -2542,6 +2610,38 @@ export const MemberStatus: MessageFns<MemberStatus> = {
             message.active = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.lagEntries = readUint64(reader);
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.lagMs = readUint64(reader);
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.promoting = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2566,6 +2666,10 @@ export const MemberStatus: MessageFns<MemberStatus> = {
     message.raft = object.raft ?? "";
     message.metrics = object.metrics ?? "";
     message.active = object.active ?? undefined;
+    message.version = object.version ?? "";
+    message.lagEntries = object.lagEntries ?? undefined;
+    message.lagMs = object.lagMs ?? undefined;
+    message.promoting = object.promoting ?? false;
     return message;
   },
 };
@@ -2682,6 +2786,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     version: "",
     uptimeMs: 0,
     insecure: false,
+    disk: undefined,
+    certificates: [],
   };
 }
 
@@ -2737,6 +2843,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.insecure !== false) {
       writer.uint32(136).bool(message.insecure);
+    }
+    if (message.disk !== undefined) {
+      DiskStatus.encode(message.disk, writer.uint32(146).fork()).join();
+    }
+    for (const v of message.certificates) {
+      CertificateStatus.encode(v!, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -2890,6 +3002,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.insecure = reader.bool();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.disk = DiskStatus.decode(reader, reader.uint32());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.certificates.push(CertificateStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2924,6 +3052,194 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.version = object.version ?? "";
     message.uptimeMs = object.uptimeMs ?? 0;
     message.insecure = object.insecure ?? false;
+    message.disk = (object.disk !== undefined && object.disk !== null)
+      ? DiskStatus.fromPartial(object.disk)
+      : undefined;
+    message.certificates = object.certificates?.map((e) => CertificateStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDiskStatus(): DiskStatus {
+  return { dataDir: "", usedBytes: 0, freeBytes: 0, totalBytes: 0 };
+}
+
+export const DiskStatus: MessageFns<DiskStatus> = {
+  encode(message: DiskStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dataDir !== "") {
+      writer.uint32(10).string(message.dataDir);
+    }
+    if (message.usedBytes !== 0) {
+      writeUint64(writer.uint32(16), message.usedBytes);
+    }
+    if (message.freeBytes !== 0) {
+      writeUint64(writer.uint32(24), message.freeBytes);
+    }
+    if (message.totalBytes !== 0) {
+      writeUint64(writer.uint32(32), message.totalBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiskStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiskStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dataDir = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.usedBytes = readUint64(reader);
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.freeBytes = readUint64(reader);
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.totalBytes = readUint64(reader);
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiskStatus>): DiskStatus {
+    return DiskStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiskStatus>): DiskStatus {
+    const message = createBaseDiskStatus();
+    message.dataDir = object.dataDir ?? "";
+    message.usedBytes = object.usedBytes ?? 0;
+    message.freeBytes = object.freeBytes ?? 0;
+    message.totalBytes = object.totalBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseCertificateStatus(): CertificateStatus {
+  return { purpose: "", subject: "", path: "", notAfter: undefined };
+}
+
+export const CertificateStatus: MessageFns<CertificateStatus> = {
+  encode(message: CertificateStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.purpose !== "") {
+      writer.uint32(10).string(message.purpose);
+    }
+    if (message.subject !== "") {
+      writer.uint32(18).string(message.subject);
+    }
+    if (message.path !== "") {
+      writer.uint32(26).string(message.path);
+    }
+    if (message.notAfter !== undefined) {
+      Timestamp.encode(message.notAfter, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CertificateStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificateStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.purpose = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.notAfter = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CertificateStatus>): CertificateStatus {
+    return CertificateStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CertificateStatus>): CertificateStatus {
+    const message = createBaseCertificateStatus();
+    message.purpose = object.purpose ?? "";
+    message.subject = object.subject ?? "";
+    message.path = object.path ?? "";
+    message.notAfter = (object.notAfter !== undefined && object.notAfter !== null)
+      ? Timestamp.fromPartial(object.notAfter)
+      : undefined;
     return message;
   },
 };

@@ -107,7 +107,7 @@ export interface Hello {
   clusterId: string;
   /** The caller's node id. */
   nodeId: number;
-  /** Version of this protocol; 1 is the only one. */
+  /** The newest version of this protocol that the node speaks; 1 is the only one. */
   protocolVersion: number;
   /** What the stream will carry. Unspecified in unary requests and answers. */
   lane: Lane;
@@ -115,6 +115,12 @@ export interface Hello {
   toNodeId: number;
   /** Where the caller's own peer port is, so that a node that joins can answer members it has not been told about. */
   address: string;
+  /** The oldest version of this protocol that the node speaks; 0 where it speaks one only. */
+  oldestProtocolVersion: number;
+  /** The program's version, like `1.4.2`; empty where it does not say. */
+  softwareVersion: string;
+  /** The oldest version of the program that this one can share a group with; empty for any. */
+  oldestPeerVersion: string;
 }
 
 /** One write of a message stream. */
@@ -289,7 +295,17 @@ export interface ReadSnapshotResponse {
 }
 
 function createBaseHello(): Hello {
-  return { clusterId: "", nodeId: 0, protocolVersion: 0, lane: 0, toNodeId: 0, address: "" };
+  return {
+    clusterId: "",
+    nodeId: 0,
+    protocolVersion: 0,
+    lane: 0,
+    toNodeId: 0,
+    address: "",
+    oldestProtocolVersion: 0,
+    softwareVersion: "",
+    oldestPeerVersion: "",
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -311,6 +327,15 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.address !== "") {
       writer.uint32(50).string(message.address);
+    }
+    if (message.oldestProtocolVersion !== 0) {
+      writer.uint32(56).uint32(message.oldestProtocolVersion);
+    }
+    if (message.softwareVersion !== "") {
+      writer.uint32(66).string(message.softwareVersion);
+    }
+    if (message.oldestPeerVersion !== "") {
+      writer.uint32(74).string(message.oldestPeerVersion);
     }
     return writer;
   },
@@ -376,6 +401,30 @@ export const Hello: MessageFns<Hello> = {
             message.address = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.oldestProtocolVersion = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.softwareVersion = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.oldestPeerVersion = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -399,6 +448,9 @@ export const Hello: MessageFns<Hello> = {
     message.lane = object.lane ?? 0;
     message.toNodeId = object.toNodeId ?? 0;
     message.address = object.address ?? "";
+    message.oldestProtocolVersion = object.oldestProtocolVersion ?? 0;
+    message.softwareVersion = object.softwareVersion ?? "";
+    message.oldestPeerVersion = object.oldestPeerVersion ?? "";
     return message;
   },
 };
