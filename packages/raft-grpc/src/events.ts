@@ -1,6 +1,6 @@
 import type { NodeId } from '@pact-journal/raft-core';
 import type { RefusalReason } from './codec/decode.ts';
-import type { CallerRefusal } from './inbound/handshake.ts';
+import type { CallerRefusal } from './inbound/caller-refusal.ts';
 
 /** Which kind of traffic: `control` (heartbeats, votes, reads) never waits behind `bulk` (entries). */
 export type LaneName = 'control' | 'bulk';

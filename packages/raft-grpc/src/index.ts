@@ -6,6 +6,6 @@ export type { DecodeLimits, RefusalReason } from './codec/decode.ts';
 export { defaultLimits, defaultTimings } from './options.ts';
 export type { GrpcTransportOptions, PeerIdentity, TransportLimits, TransportTimings } from './options.ts';
 export { GrpcTransport } from './transport.ts';
-export type { CallerRefusal } from './inbound/handshake.ts';
+export type { CallerRefusal } from './inbound/caller-refusal.ts';
 export type { SoftwareRelease } from './inbound/version-rule.ts';
 export type { CallerRefusalCounts, GrpcPeerStats, RefusalCounts } from './stats.ts';

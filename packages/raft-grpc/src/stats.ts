@@ -1,6 +1,6 @@
 import type { TransportPeerStats } from '@pact-journal/raft-core';
 import type { RefusalReason } from './codec/decode.ts';
-import type { CallerRefusal } from './inbound/handshake.ts';
+import type { CallerRefusal } from './inbound/caller-refusal.ts';
 
 /** What is known about the traffic to one peer. */
 export interface GrpcPeerStats extends TransportPeerStats {

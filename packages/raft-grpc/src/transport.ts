@@ -16,7 +16,7 @@ import { isControlType } from './codec/types.ts';
 import { RaftGrpcError } from './errors.ts';
 import { Lane as WireLane } from './gen/raft/v1/raft.ts';
 import type { Hello } from './gen/raft/v1/raft.ts';
-import type { CallerRefusal } from './inbound/handshake.ts';
+import type { CallerRefusal } from './inbound/caller-refusal.ts';
 import { findVersionMismatch, PROTOCOL_VERSIONS } from './inbound/version-rule.ts';
 import { listen } from './inbound/server.ts';
 import type { InboundHost } from './inbound/host.ts';

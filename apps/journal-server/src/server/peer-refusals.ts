@@ -20,7 +20,7 @@ export class PeerRefusals {
 
   /** To be told of everything that happens on the connections to peers. */
   observe(event: TransportEvent): void {
-    const { type, ...details } = event;
+    const { type: _type, ...details } = event;
     switch (event.type) {
       case 'connected':
         this.#log.info(details, 'connected to a peer');

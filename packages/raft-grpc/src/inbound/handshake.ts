@@ -3,18 +3,8 @@ import { status } from '@grpc/grpc-js';
 import type { NodeId } from '@pact-journal/raft-core';
 import type { Hello } from '../gen/raft/v1/raft.ts';
 import type { ResolvedOptions } from '../options.ts';
+import type { CallerRefusal } from './caller-refusal.ts';
 import { findVersionMismatch } from './version-rule.ts';
-
-/**
- * What does not fit about a caller.
- *
- * - `handshake`: it says nothing of itself
- * - `cluster`: it belongs to another group
- * - `version`: its protocol or its program cannot be mixed with this node's
- * - `node`: it means another node, or claims to be this one
- * - `identity`: it is not who it claims to be
- */
-export type CallerRefusal = 'handshake' | 'cluster' | 'version' | 'node' | 'identity';
 
 /** Why a caller is not let in. */
 export interface HandshakeRefusal {

@@ -2,7 +2,7 @@ import type { LogIndex, Message, NodeId, StoredSnapshot, Term } from '@pact-jour
 import type { RefusalReason } from '../codec/decode.ts';
 import type { Hello } from '../gen/raft/v1/raft.ts';
 import type { ResolvedOptions } from '../options.ts';
-import type { CallerRefusal } from './handshake.ts';
+import type { CallerRefusal } from './caller-refusal.ts';
 
 /** What the serving side needs from its transport. */
 export interface InboundHost {
