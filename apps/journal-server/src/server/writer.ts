@@ -38,9 +38,9 @@ export class JournalWriter {
   /** The same as `submit`, with the state machine's refusals as results. */
   propose(command: JournalCommand, requestId: string | undefined): ReturnType<Proposer['propose']> {
     const envelope: CommandEnvelope = {
-      time: this.#now(),
-      ...(requestId === undefined ? {} : { request_id: requestId }),
       command,
+      ...(requestId === undefined ? {} : { request_id: requestId }),
+      time: this.#now(),
     };
     return this.#proposer.propose(this.#encode(envelope));
   }

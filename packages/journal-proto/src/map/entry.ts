@@ -46,17 +46,24 @@ function commonToWire(entry: NewConfigEntry, policyRef: string | null): config.C
   };
 }
 
-function commonFromWire(wire: config.ConfigEntry, at: string, options: EntryFromWireOptions): NewConfigEntry {
+/** Its keys, like those of everything in it, are in canonical order: that spares whoever encodes it the sorting. */
+function commonFromWire(
+  wire: config.ConfigEntry,
+  at: string,
+  options: EntryFromWireOptions,
+  message?: string,
+): NewConfigEntry {
   return {
-    entry_type: entryTypeFromWire(wire.entryType, `${at}.entry_type`),
-    scope: scopeFromWire(wire.scope, `${at}.scope`),
     author: options.author ?? identityFromWire(wire.author, `${at}.author`),
+    emergency_reason: wire.emergencyReason ?? null,
+    entry_type: entryTypeFromWire(wire.entryType, `${at}.entry_type`),
+    ...present('message', message),
     parent: wire.parent === undefined ? null : sequence(wire.parent),
+    policy_ref: wire.policyRef === '' ? null : wire.policyRef,
+    scope: scopeFromWire(wire.scope, `${at}.scope`),
     state_delta:
       wire.stateDelta === undefined ? null : stateDeltaFromWire(wire.stateDelta, `${at}.state_delta`),
-    policy_ref: wire.policyRef === '' ? null : wire.policyRef,
     ttl_seconds: durationFromWire(wire.ttl, `${at}.ttl`),
-    emergency_reason: wire.emergencyReason ?? null,
   };
 }
 
@@ -105,10 +112,7 @@ export function newEntryFromWire(
   at = 'entry',
 ): NewConfigEntry {
   const entry = required(wire, at);
-  return {
-    ...commonFromWire(required(entry.entry, `${at}.entry`), `${at}.entry`, options),
-    ...present('message', entry.message),
-  };
+  return commonFromWire(required(entry.entry, `${at}.entry`), `${at}.entry`, options, entry.message);
 }
 
 /** Nothing gets lost. */

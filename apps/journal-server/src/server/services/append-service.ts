@@ -223,9 +223,9 @@ class AppendSession {
 function commandOf(item: journal.AppendItem): JournalCommand {
   switch (item.command?.$case) {
     case 'entry':
-      return { type: 'AppendEntry', entry: newEntryFromWire(item.command.value) };
+      return { entry: newEntryFromWire(item.command.value), type: 'AppendEntry' };
     case 'operation':
-      return { type: 'RecordOperation', operation: newOperationFromWire(item.command.value) };
+      return { operation: newOperationFromWire(item.command.value), type: 'RecordOperation' };
     case undefined:
       throw invalid('command: an item has an entry or an operation');
   }

@@ -21,7 +21,7 @@ export function configService({
   return {
     appendEntry: rpc.leader(methods.appendEntry, async (request, { requestId }) => {
       const entry = newEntryFromFieldedWire(request.entry);
-      const { sequence } = await writer.append({ type: 'AppendEntry', entry }, requestId);
+      const { sequence } = await writer.append({ entry, type: 'AppendEntry' }, requestId);
       return { sequence };
     }),
     getEntry: rpc.unary(methods.getEntry, (request) => {
