@@ -1,8 +1,10 @@
 /** This node's part in the Raft group: storage, network and state machine under one RaftNode. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandResult } from '@pact-journal/journal-state';
 import {
+  isRaftError,
   NotLeaderError,
   RaftNode,
   toNodeId,
@@ -26,6 +28,10 @@ import { factsOf } from './raft-facts.ts';
 import { readdressed, type Readdress } from './readdressed-transport.ts';
 import { releaseOf } from './release.ts';
 import type { NewMember, SnapshotFacts } from './services/cluster-service.ts';
+
+/** How long a membership change waits for another one that is under way. */
+const CHANGE_WAIT_MS = 5_000;
+const CHANGE_RETRY_MS = 20;
 
 export interface RaftGroupOptions {
   readonly config: ServerConfig;
@@ -173,23 +179,55 @@ export class RaftGroup {
   }
 
   async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
-    await this.node.addLearner(raftMember(id, raft, grpc, metrics, ''), { promoteWhenCaughtUp });
+    const member = raftMember(id, raft, grpc, metrics, '');
+    await this.#change(() => this.node.addLearner(member, { promoteWhenCaughtUp }));
   }
 
   async promote(id: number): Promise<void> {
-    await this.node.promote(toNodeId(id));
+    await this.#change(() => this.node.promote(toNodeId(id)));
   }
 
   async remove(id: number): Promise<void> {
-    await this.node.remove(toNodeId(id));
+    await this.#stepAside(id);
+    await this.#change(() => this.node.remove(toNodeId(id)));
   }
 
   /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
   async replace(oldId: number, newId: number): Promise<void> {
-    await this.node.changeMembership([
-      { type: 'promote', id: toNodeId(newId) },
-      { type: 'remove', id: toNodeId(oldId) },
-    ]);
+    await this.#stepAside(oldId);
+    await this.#change(() =>
+      this.node.changeMembership([
+        { type: 'promote', id: toNodeId(newId) },
+        { type: 'remove', id: toNodeId(oldId) },
+      ]),
+    );
+  }
+
+  /** One change at a time; others, like a promotion that was asked for earlier, are soon over. */
+  async #change(change: () => Promise<void>): Promise<void> {
+    const giveUpMs = performance.now() + CHANGE_WAIT_MS;
+    for (;;) {
+      try {
+        await change();
+        return;
+      } catch (error) {
+        if (!isRaftError(error, 'membershipPending') || performance.now() > giveUpMs) throw error;
+        await sleep(CHANGE_RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * A leader that is to leave hands leadership over first, so that nobody has to wait for an election. Then it throws
+   * `NotLeaderError`: the change is its successor's. Where nobody can take over, the change itself is what happens.
+   */
+  async #stepAside(leaving: number): Promise<void> {
+    if (leaving !== this.#self.id || !this.#leading || this.isSoleVoter()) return;
+    await this.node.transferLeadership().catch((error: unknown) => {
+      if (!isRaftError(error)) throw error;
+    });
+    const successor = this.whoLeads();
+    if (successor !== undefined) throw successor;
   }
 
   async transferLeadership(to: number | undefined): Promise<void> {
