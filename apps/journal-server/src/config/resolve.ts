@@ -2,6 +2,7 @@
 import { resolve as resolvePath } from 'node:path';
 import { formatAddress, isLoopback, isWildcard, sameAddress, type Address } from './address.ts';
 import type { ConfigProblem } from './errors.ts';
+import { lokiConflicts } from './loki-conflicts.ts';
 import type { ConfiguredMember } from './members.ts';
 import type { EffectiveSetting, ServerConfig } from './settings.ts';
 
@@ -34,6 +35,7 @@ export function resolveConfig(given: readonly EffectiveSetting[]): Resolution {
     ...addressConflicts(config, merged.advertise, self, origin),
     ...coLocationConflicts(config, origin),
     ...timingConflicts(config, origin),
+    ...lokiConflicts(config, origin),
   ].map((problem) => (problem.where === 'default' ? { ...problem, where: 'configuration' } : problem));
   return { config, settings, conflicts };
 }

@@ -1,15 +1,16 @@
 /** What the HTTP endpoint answers. */
 import type { ServerConfig } from '../config/index.ts';
-import { unreadiness, type ClusterFacts } from './facts.ts';
+import type { ClusterFacts } from './facts.ts';
 import { json, type HttpRoute } from './http.ts';
 
 export interface EndpointSources {
   readonly facts: () => ClusterFacts;
   readonly config: ServerConfig;
   readonly version: string;
-  readonly stopping: () => boolean;
   /** What stopped consensus or storage for good; undefined while they work. */
   readonly fatal: () => string | undefined;
+  /** Why this node should get no traffic; nothing where it should. */
+  readonly unreadiness: () => Promise<readonly string[]>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -41,12 +42,8 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
     ],
     [
       '/ready',
-      () => {
-        const fatal = sources.fatal();
-        const reasons = [
-          ...unreadiness(facts(), sources.stopping()),
-          ...(fatal === undefined ? [] : [fatal]),
-        ];
+      async () => {
+        const reasons = await sources.unreadiness();
         return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons, ...summary() });
       },
     ],

@@ -3,7 +3,8 @@ import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
 import { encodeCommand, msToTimestamp } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
-import type { Alarms } from './alarms.ts';
+import type { LokiShipper } from '../loki/index.ts';
+import type { Alarm, Alarms } from './alarms.ts';
 import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
 import { DiskUsage } from './disk-usage.ts';
 import { LeaderDuties } from './duties.ts';
@@ -16,10 +17,12 @@ import type { HttpRoute } from './http.ts';
 import type { JournalMachine } from './journal-machine.ts';
 import type { Logger } from './log.ts';
 import { readdress } from './members.ts';
+import { createLoki } from './loki-duty.ts';
 import { ServerMetrics } from './metrics.ts';
 import { createOverlays, type Overlays } from './overlays.ts';
 import { clientAddress } from './raft-facts.ts';
 import type { RaftGroup } from './raft-group.ts';
+import { readiness } from './readiness.ts';
 import { ReplicaSource } from './replica-source.ts';
 import { RpcHost } from './rpc.ts';
 import type { ClusterControl } from './services/cluster-service.ts';
@@ -58,7 +61,19 @@ export function createParts(options: PartsOptions): Parts {
   const { config, log, machine, group, version } = options;
   const { node } = group;
   const journal = (): JournalMachine['state'] => machine.state;
-  const writer = new JournalWriter(node, encodeCommand, now);
+  const writer = new JournalWriter(
+    {
+      propose: (data) => {
+        const outcome = node.propose(data);
+        outcome.catch((error: unknown) => {
+          metrics.proposalFailed(error);
+        });
+        return outcome;
+      },
+    },
+    encodeCommand,
+    now,
+  );
   const overlays: Overlays = createOverlays({
     machine,
     writer,
@@ -69,8 +84,9 @@ export function createParts(options: PartsOptions): Parts {
     },
   });
   const { maxConcurrentBootStreams, maxSubscribers, maxMessageSize } = config.limits;
+  const source = new ReplicaSource(machine, overlays.manager);
   const bootServer = new BootServer({
-    source: new ReplicaSource(machine, overlays.manager),
+    source,
     limits: { bootStreamsMax: maxConcurrentBootStreams, subscribersMax: maxSubscribers },
   });
   const disk = new DiskUsage(config.node.dataDir);
@@ -86,10 +102,17 @@ export function createParts(options: PartsOptions): Parts {
         .filter(({ stale }) => stale).length,
     callerRefusals: () => group.callerRefusals,
     disk: () => disk.facts(),
+    loki: () => loki?.lag(Date.now()),
+    alarms: () => alarmsOf(options, disk, certificates()),
+    pendingSizeBytesMax: config.raft.maxPendingSize,
     version,
   });
   const certificates = options.certificates ?? ((): readonly CertificateFacts[] => []);
-  const duties = createDuties(options, overlays, writer);
+  machine.onChanges((changes) => {
+    metrics.changed(changes);
+  });
+  const loki = createLoki(options, { source, writer, observer: metrics.loki });
+  const duties = createDuties(options, overlays, writer, loki);
   const readdressed = readdress(config);
   const forwarder = new LeaderForwarder({
     nodeId: config.node.id,
@@ -112,8 +135,14 @@ export function createParts(options: PartsOptions): Parts {
     facts: () => group.facts(),
     config,
     version,
-    stopping: options.stopping,
     fatal: options.fatal,
+    unreadiness: readiness({
+      facts: () => group.facts(),
+      stopping: options.stopping,
+      fatal: options.fatal,
+      caughtUp: () => node.linearizableRead(),
+      timeoutMs: config.limits.readyTimeout,
+    }),
     metrics: () => metrics.render(),
   });
   return { group, metrics, overlays, duties, forwarder, grpc, routes };
@@ -123,11 +152,13 @@ function createDuties(
   { log, machine, group }: PartsOptions,
   { rebuilder }: Overlays,
   writer: JournalWriter,
+  loki: LokiShipper | undefined,
 ): LeaderDuties {
   const { node } = group;
   const duties = new LeaderDuties({
     rebuilder,
     expirer: new Expirer({ journal: () => machine.state, writer, log, now }),
+    ...(loki === undefined ? {} : { loki }),
     persistAddresses: () => group.persistAddresses(),
     caughtUp: () => node.linearizableRead(),
     log,
@@ -151,12 +182,7 @@ function createControl(
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => [
-      ...alarms.list(),
-      ...staleEmergencies(machine.state.emergencies(now())),
-      ...scarceDisk(disk.last),
-      ...endingCertificates(certificates(), Date.now()),
-    ],
+    alarms: () => alarmsOf({ alarms, machine }, disk, certificates()),
     disk: () => disk.facts(),
     certificates,
     addLearner: (member, promote) => group.addLearner(member, promote),
@@ -171,6 +197,19 @@ function createControl(
     startedMs,
     insecure: config.node.insecure,
   };
+}
+
+function alarmsOf(
+  { alarms, machine }: Pick<PartsOptions, 'alarms' | 'machine'>,
+  disk: DiskUsage,
+  certificates: readonly CertificateFacts[],
+): readonly Alarm[] {
+  return [
+    ...alarms.list(),
+    ...staleEmergencies(machine.state.emergencies(now())),
+    ...scarceDisk(disk.last),
+    ...endingCertificates(certificates, Date.now()),
+  ];
 }
 
 function bootEnded(metrics: ServerMetrics, { method, statusCode, durationMs }: FrontCallEnd): void {

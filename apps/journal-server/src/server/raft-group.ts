@@ -1,5 +1,5 @@
 /** This node's part in the Raft group: storage, network and state machine under one RaftNode. */
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandResult } from '@pact-journal/journal-state';
@@ -243,6 +243,17 @@ export class RaftGroup {
     const all = [manifest, ...chunks];
     const written = all.filter(({ sha256 }) => !known.has(sha256));
     return { index: meta.index, term: meta.term, sizeBytes: size(all), writtenBytes: size(written) };
+  }
+
+  /** When the newest snapshot on disk was written, in milliseconds since 1970; 0 where there is none. */
+  async snapshotTimeMs(): Promise<number> {
+    const { snapshot } = this.node.status();
+    if (snapshot === undefined) return 0;
+    const name = `snap-${String(snapshot.term)}-${String(snapshot.index)}.json`;
+    return stat(join(this.#config.node.dataDir, 'raft', 'snapshots', name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
   }
 
   /** On the leader: has the group remember the configured addresses where they differ. */

@@ -113,6 +113,7 @@ export class RunningServer {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });
     });
+    parts.metrics.snapshotOf(await group.snapshotTimeMs());
     await this.#listen(parts);
     await group.joinIfNew();
   }

@@ -130,6 +130,21 @@ describe('sources', () => {
 describe('what is wrong, where, and what would be right', () => {
   const cases: readonly (readonly [name: string, toml: string, message: string])[] = [
     [
+      'a Loki that is no URL',
+      '[loki]\nurl = "loki:3100"\n',
+      'journal.toml:2: loki.url is no http or https URL; write for example http://loki.example:3100',
+    ],
+    [
+      'a password on show',
+      '[loki]\nurl = "http://pact:secret@loki:3100"\n',
+      'journal.toml:2: loki.url has a user or password in it; use loki.username and loki.password_file',
+    ],
+    [
+      'half of the credentials for Loki',
+      '[loki]\nurl = "http://loki:3100"\nusername = "pact"\n',
+      'journal.toml:3: loki.username and loki.password_file belong together; set both or none',
+    ],
+    [
       'unknown key',
       '[node]\ndata_dri = "/x"\n',
       'journal.toml:2: unknown key node.data_dri; did you mean node.data_dir?',
