@@ -63,7 +63,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'policy',
-    summary: "read and set a virtual cluster's policy",
+    summary: "read and set a virtual cluster's policy, approve changes",
     group: CHANGE,
     load: () => import('./commands/policy.ts'),
   },

@@ -11,6 +11,8 @@ import { validationError } from './grpc-status.ts';
 export interface Receipt {
   /** Position in the journal; undefined for commands that append no entry. */
   readonly sequence: EntrySeq | undefined;
+  /** The entry waits for a second person. */
+  readonly pendingApproval: boolean;
   /** Position in the Raft log, and its term. */
   readonly index: number;
   readonly term: number;
@@ -52,12 +54,13 @@ export class JournalWriter {
   async submit(command: JournalCommand, requestId: string | undefined): Promise<Receipt> {
     const { index, term, result } = await this.propose(command, requestId);
     if (result.type === 'ValidationError') throw validationError(result);
-    return { sequence: result.type === 'EntryAppended' ? result.sequence : undefined, index, term };
+    const { sequence, pending } = result.type === 'EntryAppended' ? result : { sequence: undefined };
+    return { sequence, pendingApproval: pending === true, index, term };
   }
 
   /** The same for a command that appends an entry. */
   async append(
-    command: Extract<JournalCommand, { type: 'AppendEntry' | 'SetPolicy' }>,
+    command: Extract<JournalCommand, { type: 'AppendEntry' | 'SetPolicy' | 'DecideApproval' }>,
     requestId: string | undefined,
   ): Promise<Receipt & { readonly sequence: EntrySeq }> {
     const receipt = await this.submit(command, requestId);

@@ -140,13 +140,8 @@ class AppendSession {
   async #append(item: journal.AppendItem): Promise<void> {
     try {
       const command = commandOf(item);
-      const { sequence, index, term } = await this.#context.writer.submit(command, requestIdOf(item));
-      this.#decided([
-        {
-          correlationId: item.correlationId,
-          outcome: { $case: 'appended', value: { sequence, index, term } },
-        },
-      ]);
+      const value = await this.#context.writer.submit(command, requestIdOf(item));
+      this.#decided([{ correlationId: item.correlationId, outcome: { $case: 'appended', value } }]);
     } catch (error) {
       const known = statusOf(error) ?? this.#context.rpc.failure(appendStream.path, error);
       this.#decided([failureOutcome(item.correlationId, known)]);
