@@ -154,7 +154,8 @@ class AppendSession {
     this.#inFlight -= outcomes.length;
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => {
+    // After the promises of this turn: the others that it decided travel along.
+    process.nextTick(() => {
       this.#flush();
     });
   }
