@@ -8,7 +8,8 @@
  * another one follows is still damage (R18).
  */
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
+import { ioError, systemErrorCode } from '../errors.ts';
+import type { WalStorageError } from '../errors.ts';
 import type { FileSystem, OpenFile } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 
@@ -42,7 +43,7 @@ export class SpareFile {
   /** What is being prepared or removed, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
   #spare: Spare | undefined;
-  #failure: unknown;
+  #failure: WalStorageError | undefined;
   #lastMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
@@ -91,7 +92,7 @@ export class SpareFile {
       this.#spare = { first, ...(await createFile(this.#fileSystem, this.#directory, walFileName(first))) };
     } catch (error) {
       // A full disk is the append's to report, if it is still full then.
-      if (systemErrorCode(error) !== 'ENOSPC') this.#failure = error;
+      if (systemErrorCode(error) !== 'ENOSPC') this.#failure = this.#failed(error, 'creating', first);
     }
   }
 
@@ -106,8 +107,12 @@ export class SpareFile {
       // Left to chance, it could come back among files of other entries.
       await this.#fileSystem.syncDirectory(this.#directory);
     } catch (error) {
-      this.#failure = error;
+      this.#failure = this.#failed(error, 'removing', spare.first);
     }
+  }
+
+  #failed(error: unknown, doing: string, first: number): WalStorageError {
+    return ioError(error, `${doing} the file of entry ${first}`, join(this.#directory, walFileName(first)));
   }
 
   #expire(): void {
