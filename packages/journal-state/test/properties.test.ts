@@ -6,7 +6,6 @@ import type { CommandEnvelope, ConfigEntry } from '@pact-journal/journal-state';
 import {
   PROPERTY_SCOPES,
   ReferenceModel,
-  aimed,
   at,
   commandLogs,
   plainConfigAt,
@@ -15,10 +14,10 @@ import {
 
 const VCLUSTERS = ['ml', 'hpc'];
 
-/** Ends what has run out before each command, as a leader does; decisions are about something. */
+/** Ends what has run out before each command, as a leader does. */
 function withExpirations(journal: JournalState, envelope: CommandEnvelope): readonly CommandEnvelope[] {
   const due = journal.dueExpirations(envelope.time).map((command) => ({ command, time: envelope.time }));
-  return [...due, aimed(journal, envelope)];
+  return [...due, envelope];
 }
 
 /** The log as a leader would have replicated it, and the state that it leads to. */
@@ -52,7 +51,6 @@ function observe(journal: JournalState): unknown {
     inputs: VCLUSTERS.map((id) => journal.overlayInput(id)),
     emergencies: journal.emergencies(at(1e6)),
     due: journal.dueExpirations(at(1e9)),
-    approvals: journal.approvals(at(1e6)),
     next: journal.nextExpiration,
     deviating: [...journal.deviatingNodes()],
     blame: PROPERTY_SCOPES.map((scope) => [...journal.blame(scope)]),

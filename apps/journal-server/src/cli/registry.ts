@@ -42,6 +42,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: SERVER,
     load: () => import('./commands/config.ts'),
   },
+  {
+    name: 'certs',
+    summary: 'make certificates to try a secured cluster with',
+    group: SERVER,
+    load: () => import('./commands/certs.ts'),
+  },
 
   {
     name: 'capture',
@@ -63,7 +69,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'policy',
-    summary: "read and set a virtual cluster's policy, approve changes",
+    summary: "read and set a virtual cluster's policy",
     group: CHANGE,
     load: () => import('./commands/policy.ts'),
   },

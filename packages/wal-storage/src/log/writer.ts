@@ -6,8 +6,6 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 import { replaceFile } from '../meta/replace-file.ts';
 import type { EncodedAppend } from './line.ts';
-import { createFile } from './spare-file.ts';
-import type { NewFile } from './spare-file.ts';
 
 /** Appends larger than this are split: to encode a file takes a few milliseconds at most, and to recover it little memory. */
 const FILE_SIZE_BYTES_TARGET = 1024 * 1024;
@@ -29,29 +27,27 @@ export function* splitAppend(entries: readonly Entry[], entriesPerFile: number):
 }
 
 /**
- * Writes a log file, to `prepared` where there is such a file; contents and name are durable when it resolves. The two
- * syncs run side by side: until both are through nothing is acknowledged, and what a crash leaves of either alone is a
- * torn tail.
+ * Creates a log file; contents and name are durable when it resolves. The two syncs run side by side: until both are
+ * through nothing is acknowledged, and what a crash leaves of either alone is a torn tail.
  */
-export async function writeLogFile(
+export async function createLogFile(
   fileSystem: FileSystem,
   directory: string,
   first: number,
   append: EncodedAppend,
-  prepared?: () => Promise<NewFile | undefined>,
 ): Promise<void> {
-  const name = walFileName(first);
+  const path = join(directory, walFileName(first));
   try {
-    const { file, named } = (await prepared?.()) ?? (await createFile(fileSystem, directory, name));
+    const file = await fileSystem.open(path, 'create');
     try {
       await file.write(append.bytes, 0);
-      const outcomes = await Promise.allSettled([file.sync(), named]);
+      const outcomes = await Promise.allSettled([file.sync(), fileSystem.syncDirectory(directory)]);
       for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw ioError(error, `appending from entry ${first} on`, join(directory, name));
+    throw ioError(error, `appending from entry ${first} on`, path);
   }
 }
 

@@ -16,7 +16,6 @@ import {
   type ScopeFlags,
 } from '../options.ts';
 import { parseDuration } from '../parse.ts';
-import { printPending } from '../policy/approvals.ts';
 import { printPreview } from '../preview.ts';
 import { countDelta, formatCounts } from '../render.ts';
 
@@ -59,7 +58,6 @@ export function register(program: Command, context: CliContext): void {
       if (flags.dryRun === true) return printPreview(context, await journal.preview(entry));
       const receipt = await journal.append(entry);
       if (context.globals.json) return context.out.json(receipt);
-      if (receipt.pending_approval === true) return printPending(context, receipt);
       const change = formatCounts(countDelta(delta)) || 'nothing changes';
       context.out.line(`committed ${String(receipt.sequence)} to ${formatScope(scope)}: ${change}`);
     });

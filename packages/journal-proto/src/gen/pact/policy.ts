@@ -29,10 +29,7 @@ export interface PolicyEvalRequest {
   scope:
     | Scope
     | undefined;
-  /**
-   * What: `read`, `commit`, `rollback`, `auto_converge`, `boot_config`, `exec`, `shell`, `service_lifecycle`,
-   * `emergency_start`, `emergency_end`, `policy_update`, `approve`, `node_state` or `node_assign`. Others are denied.
-   */
+  /** What, for example `commit`, `rollback`, `exec`, `shell`, `emergency_start`. */
   action: string;
   /** The change that a commit would make. */
   proposedChange?:
@@ -48,7 +45,7 @@ export interface PolicyEvalResponse {
   authorized: boolean;
   /** The policy that decided. */
   policyRef: string;
-  /** Why not; where it is authorized: what the policy, which only warns, has against it. */
+  /** Why not. */
   denialReason?:
     | string
     | undefined;
@@ -60,7 +57,7 @@ export interface PolicyEvalResponse {
 export interface ApprovalRequired {
   /** The kind of approval, for example `two_person`. */
   approvalType: string;
-  /** What to hand to DecideApproval; empty while nobody has asked for this change, which is done by committing it. */
+  /** What to hand to DecideApproval. */
   pendingApprovalId: string;
 }
 
@@ -154,7 +151,7 @@ export interface UpdatePolicyResponse {
 
 /** Which approvals to list. */
 export interface ListApprovalsRequest {
-  /** Only those of this scope, as PendingApprovalEntry shows it, or of the virtual cluster or node of this name. */
+  /** Only those of this scope, as PendingApprovalEntry shows it. */
   scopeFilter?: string | undefined;
 }
 
@@ -166,15 +163,15 @@ export interface ListApprovalsResponse {
 
 /** A change that waits for a second person. */
 export interface PendingApprovalEntry {
-  /** What to hand to DecideApproval: the sequence of the journal's entry that asks. */
+  /** What to hand to DecideApproval. */
   approvalId: string;
-  /** What is to be done, as Evaluate names it. */
+  /** What is to be done. */
   action: string;
   /** Where. */
   scope: string;
   /** Who asked. */
   requester: string;
-  /** `pending`, or `expired` where its time is up and the journal is about to say so. */
+  /** `pending`, `approved`, `rejected` or `expired`. */
   status: string;
   /** When it was asked for. */
   createdAt:
@@ -1506,10 +1503,7 @@ export const PolicyServiceDefinition = {
     responseSerialize: (value: VClusterPolicy): Buffer => asBuffer(VClusterPolicy.encode(value).finish()),
     responseDeserialize: (value: Buffer): VClusterPolicy => VClusterPolicy.decode(value),
   },
-  /**
-   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
-   * person, that is asked for instead: `success` is false, and `error` names the approval.
-   */
+  /** Replaces a virtual cluster's policy and records who did it, in one command. */
   updatePolicy: {
     path: "/pact.policy.PolicyService/UpdatePolicy" as const,
     requestStream: false as const,
@@ -1550,10 +1544,7 @@ export interface PolicyServiceServer extends UntypedServiceImplementation {
   evaluate: handleUnaryCall<PolicyEvalRequest, PolicyEvalResponse>;
   /** The policy in force: the stored one or the defaults. */
   getEffectivePolicy: handleUnaryCall<GetPolicyRequest, VClusterPolicy>;
-  /**
-   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
-   * person, that is asked for instead: `success` is false, and `error` names the approval.
-   */
+  /** Replaces a virtual cluster's policy and records who did it, in one command. */
   updatePolicy: handleUnaryCall<UpdatePolicyRequest, UpdatePolicyResponse>;
   /** Changes that wait for a second person. */
   listPendingApprovals: handleUnaryCall<ListApprovalsRequest, ListApprovalsResponse>;
@@ -1594,10 +1585,7 @@ export interface PolicyServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: VClusterPolicy) => void,
   ): ClientUnaryCall;
-  /**
-   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
-   * person, that is asked for instead: `success` is false, and `error` names the approval.
-   */
+  /** Replaces a virtual cluster's policy and records who did it, in one command. */
   updatePolicy(
     request: UpdatePolicyRequest,
     callback: (error: ServiceError | null, response: UpdatePolicyResponse) => void,
