@@ -16,6 +16,7 @@ import {
   policyFromWire,
   policyToWire,
   scopeToWire,
+  stateDeltaToWire,
 } from '@pact-journal/journal-proto';
 import type { BlamedItem, NodeDetail, OverlayInfo } from '@pact-journal/journal-proto';
 import type {
@@ -43,7 +44,14 @@ import { ClusterCalls } from './cluster.ts';
 import { Endpoints } from './endpoints.ts';
 import { JournalClientError } from './errors.ts';
 import { asClientError } from './failures.ts';
-import { deltaOf, emergencyFromWire, optionalScope, receiptFromWire } from './mapping.ts';
+import {
+  approvalFromWire,
+  deltaOf,
+  emergencyFromWire,
+  evaluationFromWire,
+  optionalScope,
+  receiptFromWire,
+} from './mapping.ts';
 import { resolveOptions } from './options.ts';
 import type { CallOptions, JournalClientOptions, WriteOptions } from './options.ts';
 import type {
@@ -56,6 +64,9 @@ import type {
   NodeFilter,
   NodeState,
   OverlayData,
+  PendingApproval,
+  PolicyEvaluation,
+  PolicyQuestion,
 } from './types.ts';
 
 const config = journal.ConfigServiceDefinition;
@@ -100,7 +111,7 @@ export class JournalClient extends ClusterCalls {
   // Entries
 
   /**
-   * Appends an entry; it is durable on a quorum, and applied by the leader, when this resolves. Call it as often as
+   * Appends an entry, or asks a second person to approve it where the policy wants one; it is durable on a quorum, and applied by the leader, when this resolves. Call it as often as
    * you like without waiting: all appends share one stream, and those of one turn of the event loop one message. Their
    * order is the order of their sequences only where each is awaited before the next one is begun.
    */
@@ -112,7 +123,8 @@ export class JournalClient extends ClusterCalls {
       if (receipt.sequence === undefined) {
         throw new JournalClientError('malformed', `${doing}: the server acknowledged without a sequence`);
       }
-      return { sequence: receipt.sequence, index: receipt.index, term: receipt.term };
+      const { sequence, index, term, pendingApproval } = receipt;
+      return { sequence, index, term, ...(pendingApproval ? { pending_approval: true } : {}) };
     } catch (error) {
       throw asClientError(error, doing);
     }
@@ -298,6 +310,7 @@ export class JournalClient extends ClusterCalls {
     );
   }
 
+  /** Fails with `refused` where the policy in force wants a second person: the message names the approval. */
   async setPolicy(
     vclusterId: VClusterId,
     policy: VClusterPolicy,
@@ -310,6 +323,46 @@ export class JournalClient extends ClusterCalls {
     return await this.#write(doing, policies.updatePolicy, request, options, (answer) => {
       if (!answer.success) throw new JournalClientError('refused', `${doing}: ${answer.error ?? 'refused'}`);
       return { policy_ref: answer.policyRef };
+    });
+  }
+
+  /** Whether somebody may do something, without doing it. */
+  async evaluate(question: PolicyQuestion, options: CallOptions = {}): Promise<PolicyEvaluation> {
+    const { author, scope, action, proposed_change, command } = question;
+    const request = {
+      author: identityToWire(author),
+      scope: scopeToWire(scope),
+      action,
+      proposedChange: proposed_change === undefined ? undefined : stateDeltaToWire(proposed_change),
+      command,
+    };
+    return await this.#read('asking the policy', policies.evaluate, request, options, evaluationFromWire);
+  }
+
+  /** Changes that wait for a second person, oldest first; of one virtual cluster or node, or of all. */
+  async approvals(scopeFilter?: string, options: CallOptions = {}): Promise<readonly PendingApproval[]> {
+    const request = { scopeFilter };
+    return await this.#read(
+      'listing approvals',
+      policies.listPendingApprovals,
+      request,
+      options,
+      ({ approvals }) => approvals.map(approvalFromWire),
+    );
+  }
+
+  /** Approves or rejects a pending change. Who asked for it cannot approve it. */
+  async decideApproval(
+    approvalId: string,
+    decision: 'approved' | 'rejected',
+    approver: Identity,
+    reason?: string,
+    options: WriteOptions = {},
+  ): Promise<void> {
+    const doing = `deciding on approval ${approvalId}`;
+    const request = { approvalId, approver: identityToWire(approver), decision, reason };
+    await this.#write(doing, policies.decideApproval, request, options, (answer) => {
+      if (!answer.success) throw new JournalClientError('refused', `${doing}: ${answer.error ?? 'refused'}`);
     });
   }
 

@@ -6,10 +6,18 @@ import {
   stateDeltaFromWire,
   timestampFromWire,
 } from '@pact-journal/journal-proto';
-import type { config, journal } from '@pact-journal/journal-proto';
+import type { config, journal, policy } from '@pact-journal/journal-proto';
 import type { Scope, StateDelta } from '@pact-journal/journal-state';
 import { JournalClientError } from './errors.ts';
-import type { ClusterStatus, CommandReceipt, DiskStatus, EmergencyStatus, MemberStatus } from './types.ts';
+import type {
+  ClusterStatus,
+  CommandReceipt,
+  DiskStatus,
+  EmergencyStatus,
+  MemberStatus,
+  PendingApproval,
+  PolicyEvaluation,
+} from './types.ts';
 
 export function receiptFromWire(receipt: journal.CommandReceipt | undefined): CommandReceipt {
   if (receipt === undefined) {
@@ -85,6 +93,31 @@ export function emergencyFromWire(emergency: journal.Emergency): EmergencyStatus
     started_at: timestampFromWire(emergency.startedAt, 'started_at'),
     window_ends_at: timestampFromWire(emergency.windowEndsAt, 'window_ends_at'),
     stale: emergency.stale,
+  };
+}
+
+export function approvalFromWire(approval: policy.PendingApprovalEntry): PendingApproval {
+  return {
+    approval_id: approval.approvalId,
+    action: approval.action,
+    scope: approval.scope,
+    requester: approval.requester,
+    status: approval.status,
+    created_at: timestampFromWire(approval.createdAt, 'created_at'),
+    expires_at: timestampFromWire(approval.expiresAt, 'expires_at'),
+  };
+}
+
+export function evaluationFromWire(answer: policy.PolicyEvalResponse): PolicyEvaluation {
+  const { authorized, policyRef, denialReason, approval } = answer;
+  return {
+    authorized,
+    policy_ref: policyRef,
+    denial_reason: denialReason ?? null,
+    approval:
+      approval === undefined
+        ? null
+        : { approval_type: approval.approvalType, pending_approval_id: approval.pendingApprovalId },
   };
 }
 

@@ -19,6 +19,42 @@ export interface CommandReceipt {
 /** Where an entry is in the journal and in the Raft log. */
 export interface EntryReceipt extends CommandReceipt {
   readonly sequence: number;
+  /** It has no effect until a second person approves it: `sequence` is the approval's id. */
+  readonly pending_approval?: true;
+}
+
+/** A change that waits for a second person. */
+export interface PendingApproval {
+  readonly approval_id: string;
+  /** What is to be done: `commit`, `rollback`, `policy_update`, ... */
+  readonly action: string;
+  /** `global`, `vcluster V` or `node N`. */
+  readonly scope: string;
+  readonly requester: string;
+  /** `pending`, or `expired` where the journal is about to say so. */
+  readonly status: string;
+  readonly created_at: Timestamp;
+  readonly expires_at: Timestamp;
+}
+
+/** Whether somebody may do something. */
+export interface PolicyEvaluation {
+  readonly authorized: boolean;
+  readonly policy_ref: string;
+  /** Why not; where it is authorized: what a policy that only warns has against it. */
+  readonly denial_reason: string | null;
+  /** Set where a second person must approve; the id is empty while nobody has asked. */
+  readonly approval: { readonly approval_type: string; readonly pending_approval_id: string } | null;
+}
+
+/** What to ask a policy. */
+export interface PolicyQuestion {
+  readonly author: Identity;
+  readonly scope: Scope;
+  /** `commit`, `exec`, `emergency_start`, ... */
+  readonly action: string;
+  readonly proposed_change?: StateDelta;
+  readonly command?: string;
 }
 
 export interface MemberStatus {

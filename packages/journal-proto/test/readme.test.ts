@@ -15,5 +15,5 @@ it('the example of the README does what it says', async () => {
     ['--conditions=@pact-journal/source', '--input-type=module-typescript', '--eval', example],
     { cwd: packageRoot },
   );
-  expect(stdout).toBe("{ VCluster: 'ml-training' }\nmissing entry.scope: must be given\n");
+  expect(stdout).toBe("{ VCluster: 'ml-training' }\nmissing entry.author: must be given\n");
 });

@@ -3,7 +3,7 @@ export type * from './view.ts';
 export { JournalState } from './journal-state.ts';
 export type { JournalStateOptions } from './journal-state.ts';
 export type { ApplyOutcome, StateChanges } from './apply/outcome.ts';
-export { SYSTEM_IDENTITY } from './apply/entry.ts';
+export { SYSTEM_IDENTITY } from './apply/system.ts';
 export { changesConfiguration } from './config/fold.ts';
 export { JournalStateError, isJournalStateError } from './errors.ts';
 export type { JournalStateErrorCode } from './errors.ts';
@@ -28,5 +28,15 @@ export { RestoreBuilder } from './snapshot/restore.ts';
 export type { JournalSnapshot, JournalSnapshotSection } from './snapshot/capture.ts';
 export type { BlameLine, KeyChange } from './query/history.ts';
 export { diffConfigs } from './query/history.ts';
-export type { DeviatingNode, DriftedNode, EmergencyStatus, StateSummary } from './query/operations.ts';
+export type {
+  ApprovalStatus,
+  DeviatingNode,
+  DriftedNode,
+  EmergencyStatus,
+  StateSummary,
+} from './query/operations.ts';
+export type { PendingApproval } from './tables/approvals.ts';
+export { POLICY_ACTIONS } from './policy/actions.ts';
+export type { PolicyAction } from './policy/actions.ts';
+export type { Evaluation, EvaluationRequest } from './policy/evaluate.ts';
 export type { ActiveEmergency } from './tables/emergencies.ts';

@@ -13,9 +13,18 @@ import {
   driftedNodes,
   dueExpirations,
   emergencies,
+  pendingApprovals,
   stateSummaries,
 } from './query/operations.ts';
-import type { DeviatingNode, DriftedNode, EmergencyStatus, StateSummary } from './query/operations.ts';
+import type {
+  ApprovalStatus,
+  DeviatingNode,
+  DriftedNode,
+  EmergencyStatus,
+  StateSummary,
+} from './query/operations.ts';
+import { evaluate } from './policy/evaluate.ts';
+import type { Evaluation, EvaluationRequest } from './policy/evaluate.ts';
 import { captureSnapshot } from './snapshot/capture.ts';
 import type { JournalSnapshot } from './snapshot/capture.ts';
 import { assignedTo } from './tables/nodes.ts';
@@ -228,17 +237,18 @@ export class JournalState implements JournalView {
   }
 
   /**
-   * Rollbacks (as commands for the leader to propose) that end the ttls which have run out by `now`, in order of time.
-   * One that is applied twice has an effect once.
+   * Commands for the leader to propose that end the ttls and the pending approvals which have run out by `now`, each in
+   * order of time. One that is applied twice has an effect once.
    */
   dueExpirations(now: Timestamp, limit = 1000): readonly JournalCommand[] {
     return dueExpirations(this.#tables, now, limit);
   }
 
-  /** When the next ttl runs out; undefined where none is pending. */
+  /** When the next ttl or approval runs out; undefined where none is pending. */
   get nextExpiration(): Timestamp | undefined {
-    const due = this.#tables.expirations.nextDueMs;
-    return due === undefined ? undefined : msToTimestamp(due);
+    const { expirations, approvals } = this.#tables;
+    const due = Math.min(expirations.nextDueMs ?? Infinity, approvals.nextDueMs ?? Infinity);
+    return due === Infinity ? undefined : msToTimestamp(due);
   }
 
   /** When the ttl of an entry runs out; undefined where it has none or was ended. */
@@ -321,6 +331,16 @@ export class JournalState implements JournalView {
   /** Sequences of the entries that set the vCluster's policy, ascending; each carries the policy that it set. */
   policyHistory(vclusterId: VClusterId): readonly EntrySeq[] {
     return this.#tables.policies.history(vclusterId).slice();
+  }
+
+  /** Changes that wait for a second person, oldest first; those whose time is up by `now` are expired. */
+  approvals(now: Timestamp): readonly ApprovalStatus[] {
+    return pendingApprovals(this.#tables, now);
+  }
+
+  /** Whether an author may do something under the policy in force, without doing it. */
+  evaluate(request: EvaluationRequest): Evaluation {
+    return evaluate(this.#tables, request);
   }
 
   overlay(vclusterId: VClusterId): StoredOverlay | undefined {

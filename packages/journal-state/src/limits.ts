@@ -8,6 +8,9 @@ export const TTL_SECONDS_MIN = 900;
 /** ND2: what is needed for longer than 10 days is to be declared for good. */
 export const TTL_SECONDS_MAX = 864_000;
 
+/** How long a second person has to approve a change: long enough to be called, too short to be forgotten. */
+export const APPROVAL_WINDOW_SECONDS = 1_800;
+
 /** UTF-8 bytes. A Linux path (PATH_MAX) fits. */
 export const KEY_SIZE_BYTES_MAX = 4 * KiB;
 export const VALUE_SIZE_BYTES_MAX = MiB;

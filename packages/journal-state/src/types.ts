@@ -108,8 +108,32 @@ export interface ConfigEntry extends NewConfigEntry {
   readonly timestamp: Timestamp;
   /** `sha256:<hex>` over the predecessor's hash (as this text) and this entry's canonical JSON without `hash`. */
   readonly hash: string;
-  /** On the PolicyUpdate that a SetPolicy command appends: the policy that was set. */
+  /** On the PolicyUpdate that a SetPolicy command appends: the policy that was set; on its PendingApproval: is to be. */
   readonly policy?: VClusterPolicy;
+  /** On a PendingApproval that asks: what the rest of this entry becomes once a second person approves it. */
+  readonly proposal?: Proposal;
+  /** On the entry that an approval brought about, or that records why there is none. */
+  readonly decision?: Decision;
+}
+
+/** What a second person is asked to approve. */
+export interface Proposal {
+  /** Of the entry that approval appends. */
+  readonly entry_type: EntryType;
+  /** From this time on it can no longer be approved. */
+  readonly expires_at: Timestamp;
+}
+
+export type ApprovalOutcome = 'approved' | 'rejected' | 'expired';
+
+/** What became of a proposal. */
+export interface Decision {
+  /** Who decided: another person than its author, or `system:journal` where its time ran out. */
+  readonly by: Identity;
+  readonly outcome: ApprovalOutcome;
+  /** The PendingApproval entry that asked. */
+  readonly pending: EntrySeq;
+  readonly reason: string | null;
 }
 
 export type ConfigState = 'ObserveOnly' | 'Committed' | 'Drifted' | 'Converging' | 'Emergency';
@@ -206,7 +230,16 @@ export type JournalCommand =
   | { readonly type: 'SetOverlay'; readonly overlay: BootOverlay }
   | { readonly type: 'RecordOperation'; readonly operation: NewAdminOperation }
   | { readonly type: 'AssignNode'; readonly node_id: ComputeNodeId; readonly vcluster_id: VClusterId | null }
-  | { readonly type: 'MoveCursor'; readonly cursor: ExportCursor };
+  | { readonly type: 'MoveCursor'; readonly cursor: ExportCursor }
+  | {
+      readonly type: 'DecideApproval';
+      /** The PendingApproval entry. */
+      readonly pending: EntrySeq;
+      readonly approver: Identity;
+      /** `expired` is the leader's own, once the time is up. */
+      readonly decision: ApprovalOutcome;
+      readonly reason?: string;
+    };
 
 /** A command as it is replicated: the leader adds the time, so that no replica needs a clock. */
 export interface CommandEnvelope {
@@ -234,10 +267,20 @@ export const VALIDATION_CODES = [
   'vclusterMismatch',
   'duplicateOperation',
   'outOfOrder',
+  'approvalUnknown',
+  'approvalDecided',
+  'approvalExpired',
+  'approvalNotExpired',
+  'selfApproval',
 ] as const;
 export type ValidationCode = (typeof VALIDATION_CODES)[number];
 
 export type CommandResult =
   | { readonly type: 'Ok' }
-  | { readonly type: 'EntryAppended'; readonly sequence: EntrySeq }
+  | {
+      readonly type: 'EntryAppended';
+      readonly sequence: EntrySeq;
+      /** The entry is a PendingApproval that has no effect until a second person approves it. */
+      readonly pending?: true;
+    }
   | { readonly type: 'ValidationError'; readonly code: ValidationCode; readonly reason: string };

@@ -6,6 +6,7 @@ import type { CommandEnvelope, ConfigEntry } from '@pact-journal/journal-state';
 import {
   PROPERTY_SCOPES,
   ReferenceModel,
+  aimed,
   at,
   commandLogs,
   plainConfigAt,
@@ -14,10 +15,10 @@ import {
 
 const VCLUSTERS = ['ml', 'hpc'];
 
-/** Ends what has run out before each command, as a leader does. */
+/** Ends what has run out before each command, as a leader does; decisions are about something. */
 function withExpirations(journal: JournalState, envelope: CommandEnvelope): readonly CommandEnvelope[] {
   const due = journal.dueExpirations(envelope.time).map((command) => ({ command, time: envelope.time }));
-  return [...due, envelope];
+  return [...due, aimed(journal, envelope)];
 }
 
 /** The log as a leader would have replicated it, and the state that it leads to. */
@@ -51,6 +52,7 @@ function observe(journal: JournalState): unknown {
     inputs: VCLUSTERS.map((id) => journal.overlayInput(id)),
     emergencies: journal.emergencies(at(1e6)),
     due: journal.dueExpirations(at(1e9)),
+    approvals: journal.approvals(at(1e6)),
     next: journal.nextExpiration,
     deviating: [...journal.deviatingNodes()],
     blame: PROPERTY_SCOPES.map((scope) => [...journal.blame(scope)]),

@@ -128,11 +128,11 @@ export function positional(command: Command): readonly string[] {
   return command.args.filter((arg) => arg.values.length === 0).map((arg) => arg.key);
 }
 
-/** A boolean in any of the spellings that these files may use. */
+/** A boolean in any of the spellings that these files may use. Throws an `Error` in the words that they expect. */
 export function parseBoolean(value: string): boolean {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true;
   if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false;
-  throw new Error(`"${value}" is not a boolean`);
+  throw new Error(`strconv.ParseBool: parsing "${value}": invalid syntax`);
 }
 
 /** An integer from 0. */

@@ -174,13 +174,16 @@ export class Interaction {
 
   #deliver(command: Command): void {
     const type = messageType(valueOf(command, 'type'));
-    const deliveries = positional(command).map((id) => ({ id: toNodeId(parseInteger(id)), drop: false }));
-    for (const id of valuesOf(command, 'drop')) {
-      const dropped = toNodeId(parseInteger(id));
-      if (deliveries.some((delivery) => delivery.id === dropped)) {
-        throw new Error(`can't both deliver and drop msgs to ${id}`);
+    const deliveries: { readonly id: NodeId; readonly drop: boolean }[] = [];
+    for (const { key, values } of command.args) {
+      const drop = values.length > 0;
+      if (drop && key !== 'drop') continue;
+      for (const id of (drop ? values : [key]).map((text) => toNodeId(parseInteger(text)))) {
+        if (drop && deliveries.some((delivery) => delivery.id === id)) {
+          throw new Error(`can't both deliver and drop msgs to ${id}`);
+        }
+        deliveries.push({ id, drop });
       }
-      deliveries.push({ id: dropped, drop: true });
     }
     let handled = 0;
     for (const { id, drop } of deliveries) handled += this.#group.deliver(id, drop, type);

@@ -180,7 +180,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/raft/election.ts',
-        find: '  if (raft.promotable()) return NO_BYTES;\n',
+        find: '  if (!raft.config.safeguards || raft.promotable()) return NO_BYTES;\n',
         replace: '  if (raft.id > 0) return NO_BYTES;\n',
       },
     ],
@@ -202,8 +202,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/raft/read-rounds.ts',
-        find: '    const known = this.#acks.get(from);\n    if (known !== undefined && known >= round) return [];\n    this.#acks.set(from, round);',
-        replace: '    this.#acks.set(from, this.#round);',
+        find: 'const position = number - (this.#newest - this.#open.length) - 1;',
+        replace: 'const position = this.#open.length - 1;',
       },
     ],
   },

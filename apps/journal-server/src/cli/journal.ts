@@ -2,13 +2,17 @@
 import type { JournalClient } from '@pact-journal/journal-client';
 import type { CliContext } from './context.ts';
 
-/** Connects to the endpoints that the options name, and closes whatever happens. gRPC is loaded only now. */
+/**
+ * Connects to the endpoints that the options name, or to those given, and closes whatever happens. gRPC is loaded only
+ * now.
+ */
 export async function withJournal<Result>(
   context: CliContext,
   use: (journal: JournalClient) => Promise<Result>,
+  endpoints = context.globals.endpoints,
 ): Promise<Result> {
   const { JournalClient: Client } = await import('@pact-journal/journal-client');
-  const { endpoints, token } = context.globals;
+  const { token } = context.globals;
   // Somebody waits at a terminal: where nobody listens at all, say so at once.
   const journal = new Client({
     endpoints,

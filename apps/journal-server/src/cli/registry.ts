@@ -42,12 +42,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: SERVER,
     load: () => import('./commands/config.ts'),
   },
-  {
-    name: 'certs',
-    summary: 'make certificates to try a secured cluster with',
-    group: SERVER,
-    load: () => import('./commands/certs.ts'),
-  },
 
   {
     name: 'capture',
@@ -69,7 +63,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'policy',
-    summary: "read and set a virtual cluster's policy",
+    summary: "read and set a virtual cluster's policy, approve changes",
     group: CHANGE,
     load: () => import('./commands/policy.ts'),
   },

@@ -2,6 +2,7 @@
 import {
   DELTA_KINDS,
   type ConfigEntry,
+  type Decision,
   type DeltaItem,
   type DeltaKind,
   formatScope,
@@ -87,11 +88,19 @@ export function printEntry(out: Output, entry: ConfigEntry, maxItems: number): v
   if (entry.policy_ref !== null && entry.policy_ref !== words) fields.push(['policy', entry.policy_ref]);
   if (entry.ttl_seconds !== null) fields.push(['ttl', `${String(entry.ttl_seconds)} s`]);
   if (entry.expires !== undefined) fields.push(['expires', `entry ${String(entry.expires)}`]);
+  if (entry.proposal !== undefined)
+    fields.push(['asks for', `${entry.proposal.entry_type}, until ${entry.proposal.expires_at}`]);
+  if (entry.decision !== undefined) fields.push(['approval', decisionWords(entry.decision)]);
   fields.push(['hash', entry.hash]);
   printFields(out, fields);
   if (entry.state_delta === null) return;
   out.line('');
   printDelta(out, entry.state_delta, maxItems);
+}
+
+function decisionWords({ pending, outcome, by, reason }: Decision): string {
+  const words = reason === null ? '' : `: ${reason}`;
+  return `entry ${String(pending)} ${outcome} by ${by.principal} (${by.principal_type}, ${by.role})${words}`;
 }
 
 /** A delta, kind by kind, a line a key; of each kind at most `maxItems`. */

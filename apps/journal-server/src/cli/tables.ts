@@ -60,3 +60,21 @@ export function formatBytes(bytes: number): string {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+const SPANS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+] as const;
+
+/** `93784000` milliseconds as `1 d 2 h`: the two largest units. */
+export function formatSpan(ms: number): string {
+  const at = SPANS.findIndex(([, unitMs]) => ms >= unitMs);
+  const [unit, unitMs] = SPANS[at] ?? ['ms', 1];
+  const [lesser, lesserMs] = SPANS[at + 1] ?? ['ms', 1];
+  const rest = Math.floor((ms % unitMs) / lesserMs);
+  const largest = `${String(Math.floor(ms / unitMs))} ${unit}`;
+  return rest === 0 || unit === 's' || unit === 'ms' ? largest : `${largest} ${String(rest)} ${lesser}`;
+}

@@ -2,9 +2,8 @@
 import { resolve as resolvePath } from 'node:path';
 import { formatAddress, isLoopback, isWildcard, sameAddress, type Address } from './address.ts';
 import type { ConfigProblem } from './errors.ts';
-
+import { lokiConflicts } from './loki-conflicts.ts';
 import type { ConfiguredMember } from './members.ts';
-import { missingProtection, securityConflicts, type OriginOf } from './security.ts';
 import type { EffectiveSetting, ServerConfig } from './settings.ts';
 
 const endpoints = ['grpc', 'raft', 'metrics'] as const;
@@ -36,7 +35,7 @@ export function resolveConfig(given: readonly EffectiveSetting[]): Resolution {
     ...addressConflicts(config, merged.advertise, self, origin),
     ...coLocationConflicts(config, origin),
     ...timingConflicts(config, origin),
-    ...securityConflicts(config, origin),
+    ...lokiConflicts(config, origin),
   ].map((problem) => (problem.where === 'default' ? { ...problem, where: 'configuration' } : problem));
   return { config, settings, conflicts };
 }
@@ -53,6 +52,8 @@ function advertised(config: ServerConfig, self: ConfiguredMember | undefined): S
     config.advertise[name] ?? self?.[name] ?? config.listen[name];
   return { grpc: one('grpc'), raft: one('raft'), metrics: one('metrics') };
 }
+
+type OriginOf = (key: string) => string;
 
 function memberConflicts(
   config: ServerConfig,
@@ -103,16 +104,15 @@ function addressConflicts(
         message: `${key} and ${other} both use port ${String(listen.port)}; give each its own`,
       });
     used.set(listen.port, key);
-    const missing = missingProtection(config, name);
-    if (!isLoopback(listen.host) && missing !== undefined && !config.node.insecure) {
+    if (!isLoopback(listen.host) && !config.node.insecure) {
       problems.push({
         code: 'unsafe',
         where: origin(key),
-        message: `${key} is ${formatAddress(listen)}, which others than this machine can reach, ${missing}; listen on 127.0.0.1, or accept that with --insecure`,
+        message: `${key} is ${formatAddress(listen)}, which others than this machine can reach, without TLS and authentication; listen on 127.0.0.1, or accept that with --insecure`,
       });
     }
     const told = config.advertise[name];
-    if (told !== undefined && isWildcard(told.host) && (config.node.insecure || missing === undefined)) {
+    if (told !== undefined && isWildcard(told.host) && config.node.insecure) {
       problems.push({
         code: 'conflict',
         where: origin(key),

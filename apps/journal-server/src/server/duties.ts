@@ -1,12 +1,15 @@
 /** What only the leader does, begun and ended with its leadership. */
 import type { StateChanges } from '@pact-journal/journal-state';
 import type { OverlayRebuilder } from '@pact-journal/overlay-builder';
+import type { LokiShipper } from '../loki/index.ts';
 import type { Expirer } from './expirer.ts';
 import type { Logger } from './log.ts';
 
 export interface LeaderDutiesOptions {
   readonly rebuilder: OverlayRebuilder;
   readonly expirer: Expirer;
+  /** Left out where no Loki is configured. */
+  readonly loki?: LokiShipper;
   /** Has the group remember where its members are now. */
   readonly persistAddresses: () => Promise<void>;
   /** Resolves once everything that earlier leaders committed is applied here; rejects where this node leads no more. */
@@ -33,6 +36,7 @@ export class LeaderDuties {
     this.#leading = false;
     this.#options.rebuilder.stop();
     this.#options.expirer.stop();
+    this.#options.loki?.stop();
   }
 
   /** To be told of every applied command. */
@@ -45,12 +49,13 @@ export class LeaderDuties {
   }
 
   async #begin(leadership: number): Promise<void> {
-    const { rebuilder, expirer, caughtUp, persistAddresses, log } = this.#options;
+    const { rebuilder, expirer, loki, caughtUp, persistAddresses, log } = this.#options;
     try {
       await caughtUp();
       if (!this.#leading || leadership !== this.#leadership) return;
       rebuilder.start();
       expirer.start();
+      loki?.start();
       await persistAddresses();
     } catch (error) {
       log.debug({ err: error }, 'leadership ended before its duties had begun');

@@ -1,23 +1,17 @@
 /** What the HTTP endpoint answers. */
-import { authenticates, type ServerConfig } from '../config/index.ts';
-import { unreadiness, type ClusterFacts } from './facts.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { ClusterFacts } from './facts.ts';
 import { json, type HttpRoute } from './http.ts';
 
 export interface EndpointSources {
   readonly facts: () => ClusterFacts;
   readonly config: ServerConfig;
   readonly version: string;
-  readonly stopping: () => boolean;
   /** What stopped consensus or storage for good; undefined while they work. */
   readonly fatal: () => string | undefined;
+  /** Why this node should get no traffic; nothing where it should. */
+  readonly unreadiness: () => Promise<readonly string[]>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
-}
-
-/** Paths that are answered over loopback only: these tell of the inside of a cluster that knows who calls. */
-export function localPaths({ auth, tls }: ServerConfig): ReadonlySet<string> {
-  if (!authenticates({ auth, tls })) return new Set();
-  const guarded = { '/metrics': auth.metrics, '/discovery': auth.discovery };
-  return new Set(Object.entries(guarded).flatMap(([path, who]) => (who === 'local' ? [path] : [])));
 }
 
 /** `/health`, `/ready`, `/metrics`, `/discovery` and `/auth/discovery`. */
@@ -48,12 +42,8 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
     ],
     [
       '/ready',
-      () => {
-        const fatal = sources.fatal();
-        const reasons = [
-          ...unreadiness(facts(), sources.stopping()),
-          ...(fatal === undefined ? [] : [fatal]),
-        ];
+      async () => {
+        const reasons = await sources.unreadiness();
         return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons, ...summary() });
       },
     ],
@@ -80,12 +70,9 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
       '/auth/discovery',
       () =>
         json(200, {
-          idp_url: config.auth.idpUrl === '' ? config.auth.issuer : config.auth.idpUrl,
+          idp_url: config.auth.idpUrl,
           client_id: config.auth.clientId,
           scopes: config.auth.scopes,
-          ...(config.auth.issuer === ''
-            ? {}
-            : { issuer: config.auth.issuer, audience: config.auth.audience }),
         }),
     ],
   ]);

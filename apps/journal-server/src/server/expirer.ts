@@ -1,4 +1,4 @@
-/** The leader's duty towards entries with a ttl: when one runs out, a Rollback of what it set is appended. */
+/** The leader's duty towards what runs out: a ttl is ended by a Rollback of what it set, a pending approval by saying so. */
 import type { JournalCommand, JournalState } from '@pact-journal/journal-state';
 import type { Logger } from './log.ts';
 import type { JournalWriter } from './writer.ts';
@@ -45,7 +45,7 @@ export class Expirer {
         await this.#expire(command);
       }
     } catch (error) {
-      this.#log.warn({ err: error }, 'an expired entry could not be rolled back yet; it is tried again');
+      this.#log.warn({ err: error }, 'what has run out could not be ended yet; it is tried again');
     } finally {
       this.#busy = false;
     }
@@ -54,6 +54,10 @@ export class Expirer {
   /** Applying it twice has an effect once, whichever leaders try. */
   async #expire(command: JournalCommand): Promise<void> {
     const { sequence } = await this.#writer.submit(command, undefined);
-    this.#log.info({ sequence }, 'a ttl ran out: what it kept is rolled back');
+    const what =
+      command.type === 'DecideApproval'
+        ? 'nobody approved a change in time: it is off'
+        : 'a ttl ran out: what it kept is rolled back';
+    this.#log.info({ sequence }, what);
   }
 }

@@ -61,16 +61,3 @@ export interface ClusterFacts {
   /** Sorted by id. */
   readonly members: readonly MemberFacts[];
 }
-
-/** Log entries that a node may lag behind what it knows to be committed and still count as caught up. */
-export const READY_LAG_ENTRIES_MAX = 1_000;
-
-/** Why a node should get no traffic; empty where it should. */
-export function unreadiness(facts: ClusterFacts, stopping: boolean): readonly string[] {
-  const reasons: string[] = [];
-  if (stopping) reasons.push('stopping');
-  if (facts.leaderId === 0) reasons.push('no leader known');
-  const lag = facts.commitIndex - facts.appliedIndex;
-  if (lag > READY_LAG_ENTRIES_MAX) reasons.push(`${String(lag)} entries behind what is committed`);
-  return reasons;
-}

@@ -1,33 +1,10 @@
 /** Metrics that are looked up at every scrape rather than counted as things happen. */
-import type { JournalView } from '@pact-journal/journal-state';
-import type { BuildReason, OverlayStats } from '@pact-journal/overlay-builder';
-import type { RaftStatus } from '@pact-journal/raft-core';
-import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ClusterFacts, DiskFacts } from './facts.ts';
-
-export interface MetricSources {
-  readonly facts: () => ClusterFacts;
-  readonly raft: () => RaftStatus;
-  readonly journal: () => JournalView;
-  readonly overlays: () => OverlayStats;
-  readonly boots: () => BootCounts;
-  /** Emergencies that have outlived their window. */
-  readonly staleEmergencies: () => number;
-  /** Callers at the Raft port that were not let in, by what did not fit. */
-  readonly callerRefusals: () => Readonly<Record<string, number>>;
-  /** Calls and connections at the client port that were not let in, by reason. */
-  readonly authFailures: () => ReadonlyMap<string, number>;
-  readonly disk: () => Promise<DiskFacts | undefined>;
-  readonly version: string;
-}
-
-export interface BootCounts {
-  readonly bootsActive: number;
-  readonly bootsRefused: number;
-  readonly subscribers: number;
-  /** Subscribers that fell behind and were told from where to resume. */
-  readonly cutOff: number;
-}
+import type { BuildReason } from '@pact-journal/overlay-builder';
+import { Gauge, type Registry } from 'prom-client';
+import type { DiskFacts } from './facts.ts';
+import { counted, watched } from './metric-kinds.ts';
+import type { MetricSources } from './metric-sources.ts';
+import { registerOperatorMetrics } from './operator-metrics.ts';
 
 /** Registers everything that is looked up. */
 export function registerWatches(registry: Registry, sources: MetricSources): void {
@@ -35,12 +12,10 @@ export function registerWatches(registry: Registry, sources: MetricSources): voi
   registerQueues(registry, sources);
   registerJournalMetrics(registry, sources);
   registerHostMetrics(registry, sources);
+  registerOperatorMetrics(registry, sources);
 }
 
-function registerHostMetrics(
-  registry: Registry,
-  { callerRefusals, authFailures, disk }: MetricSources,
-): void {
+function registerHostMetrics(registry: Registry, { callerRefusals, disk }: MetricSources): void {
   counted(
     registry,
     'pact_raft_callers_refused_total',
@@ -48,15 +23,6 @@ function registerHostMetrics(
     ['reason'],
     (counter) => {
       for (const [reason, count] of Object.entries(callerRefusals())) counter.inc({ reason }, count);
-    },
-  );
-  counted(
-    registry,
-    'pact_auth_failures_total',
-    'Calls and connections at the client port that were not let in, by reason.',
-    ['reason'],
-    (counter) => {
-      for (const [reason, count] of authFailures()) counter.inc({ reason }, count);
     },
   );
   const gauge = (name: string, help: string, bytes: (facts: DiskFacts) => number): void => {
@@ -81,31 +47,6 @@ function registerHostMetrics(
     'Bytes of the file system below the data directory.',
     (facts) => facts.totalBytes,
   );
-}
-
-/** A gauge whose value is looked up at every scrape. */
-function watched(registry: Registry, name: string, help: string, value: () => number): void {
-  const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(value()) });
-}
-
-/** A counter that something else counts, looked up at every scrape. */
-function counted<Label extends string = never>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: Label[],
-  add: (counter: Counter<Label>) => void,
-): void {
-  const counter: Counter<Label> = new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect: () => {
-      counter.reset();
-      add(counter);
-    },
-  });
 }
 
 function registerRaftGauges(registry: Registry, { facts, version }: MetricSources): void {
@@ -141,20 +82,6 @@ function registerRaftGauges(registry: Registry, { facts, version }: MetricSource
     'Members of the group, learners included.',
     () => facts().members.length,
   );
-  const lag: Gauge<'follower'> = new Gauge({
-    name: 'pact_raft_replication_lag',
-    help: 'Log entries that a follower lacks. Only the leader has values.',
-    labelNames: ['follower'],
-    registers: [registry],
-    collect: () => {
-      const now = facts();
-      lag.reset();
-      for (const member of now.members) {
-        if (member.id === now.nodeId || member.matchIndex === undefined) continue;
-        lag.set({ follower: String(member.id) }, Math.max(0, now.lastIndex - member.matchIndex));
-      }
-    },
-  });
   const build = new Gauge({
     name: 'pact_build_info',
     help: 'Always 1; the labels say what runs.',

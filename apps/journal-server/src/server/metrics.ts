@@ -1,9 +1,15 @@
 /** What Prometheus is told (https://prometheus.io/docs/practices/naming/). */
 import { status } from '@grpc/grpc-js';
 import type { OverlayEvent } from '@pact-journal/overlay-builder';
-import type { RaftEvents } from '@pact-journal/raft-core';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { registerWatches, type MetricSources } from './metric-watches.ts';
+import { isRaftError, type RaftEvents } from '@pact-journal/raft-core';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { EntryType, StateChanges } from '@pact-journal/journal-state';
+import type { LokiObserver } from '../loki/index.ts';
+import { lokiMetrics } from './loki-metrics.ts';
+import { counted } from './metric-kinds.ts';
+import type { MetricSources } from './metric-sources.ts';
+import { registerWatches } from './metric-watches.ts';
+import { collectProcessMetrics } from './process-metrics.ts';
 
 const LATENCY_BUCKETS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const BOOT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300];
@@ -23,6 +29,9 @@ export class ServerMetrics {
   readonly #snapshotTime: Gauge;
   readonly #overlaySeconds: Histogram;
   readonly #overlayFailures: Counter<'stage'>;
+  readonly #failedProposals: Counter<'reason'>;
+  readonly #applied = new Map<EntryType, number>();
+  readonly loki: LokiObserver;
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry];
@@ -81,7 +90,7 @@ export class ServerMetrics {
     );
     this.#snapshotTime = new Gauge({
       name: 'pact_raft_snapshot_timestamp_seconds',
-      help: 'When this node last took a snapshot, in seconds since 1970; 0 where it has not since it was started.',
+      help: 'When the newest snapshot of this node was taken, in seconds since 1970; 0 where there is none.',
       registers,
     });
     this.#overlaySeconds = histogram(
@@ -94,8 +103,25 @@ export class ServerMetrics {
       'Overlays that could not be built or stored.',
       ['stage'],
     );
+    this.#failedProposals = counter(
+      'pact_raft_failed_proposals_total',
+      'Proposals of this node that were not applied, by why: overloaded ones found the queue full.',
+      ['reason'],
+    );
+    for (const reason of ['overloaded', 'notLeader', 'outcomeUnknown'])
+      this.#failedProposals.inc({ reason }, 0);
+    counted(
+      this.#registry,
+      'pact_journal_entries_applied_total',
+      'Entries that this node has applied since it was started, by type.',
+      ['entry_type'],
+      (applied) => {
+        for (const [entry_type, count] of this.#applied) applied.inc({ entry_type }, count);
+      },
+    );
+    this.loki = lokiMetrics(this.#registry);
     registerWatches(this.#registry, sources);
-    collectDefaultMetrics({ register: this.#registry });
+    collectProcessMetrics(this.#registry);
   }
 
   /** The exposition, and its content type. */
@@ -128,6 +154,18 @@ export class ServerMetrics {
     this.#proposalSeconds.observe(event.durationMs / 1_000);
   }
 
+  proposalFailed(error: unknown): void {
+    this.#failedProposals.inc({ reason: isRaftError(error) ? error.code : 'other' });
+  }
+
+  /** To be told of every applied command. Cheap: it is on the way of every commit. */
+  changed(changes: readonly StateChanges[]): void {
+    for (const { entry } of changes) {
+      if (entry === undefined) continue;
+      this.#applied.set(entry.entry_type, (this.#applied.get(entry.entry_type) ?? 0) + 1);
+    }
+  }
+
   leaderChanged(): void {
     this.#leaderChanges.inc();
   }
@@ -138,6 +176,11 @@ export class ServerMetrics {
 
   snapshotSaved(event: RaftEvents['snapshotSaved']): void {
     this.#snapshotSeconds.observe(event.durationMs / 1_000);
-    this.#snapshotTime.set(Date.now() / 1_000);
+    this.snapshotOf(Date.now());
+  }
+
+  /** When the newest snapshot was taken, in milliseconds since 1970. */
+  snapshotOf(timeMs: number): void {
+    this.#snapshotTime.set(timeMs / 1_000);
   }
 }

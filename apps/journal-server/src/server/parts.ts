@@ -3,23 +3,26 @@ import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
 import { encodeCommand, msToTimestamp } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
-import { Access, type Security } from '../auth/index.ts';
-import type { Alarms } from './alarms.ts';
+import type { LokiShipper } from '../loki/index.ts';
+import type { Alarm, Alarms } from './alarms.ts';
 import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
 import { DiskUsage } from './disk-usage.ts';
 import { LeaderDuties } from './duties.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { Expirer } from './expirer.ts';
+import type { CertificateFacts } from './facts.ts';
 import { LeaderForwarder } from './forwarder.ts';
 import { createGrpcServer, type GrpcServer } from './grpc-server.ts';
 import type { HttpRoute } from './http.ts';
 import type { JournalMachine } from './journal-machine.ts';
 import type { Logger } from './log.ts';
 import { readdress } from './members.ts';
+import { createLoki } from './loki-duty.ts';
 import { ServerMetrics } from './metrics.ts';
 import { createOverlays, type Overlays } from './overlays.ts';
 import { clientAddress } from './raft-facts.ts';
 import type { RaftGroup } from './raft-group.ts';
+import { readiness } from './readiness.ts';
 import { ReplicaSource } from './replica-source.ts';
 import { RpcHost } from './rpc.ts';
 import type { ClusterControl } from './services/cluster-service.ts';
@@ -32,7 +35,8 @@ export interface PartsOptions {
   readonly alarms: Alarms;
   readonly machine: JournalMachine;
   readonly group: RaftGroup;
-  readonly security: Security;
+  /** What this node presents and trusts, for the status and its alarms; none without TLS. */
+  readonly certificates?: () => readonly CertificateFacts[];
   /** Of performance.now. */
   readonly startedMs: number;
   readonly stopping: () => boolean;
@@ -54,10 +58,22 @@ const now = (): string => msToTimestamp(Date.now());
 
 /** Nothing listens yet when this returns; the leader's duties begin as soon as this node leads. */
 export function createParts(options: PartsOptions): Parts {
-  const { config, log, machine, group, version, security } = options;
+  const { config, log, machine, group, version } = options;
   const { node } = group;
   const journal = (): JournalMachine['state'] => machine.state;
-  const writer = new JournalWriter(node, encodeCommand, now);
+  const writer = new JournalWriter(
+    {
+      propose: (data) => {
+        const outcome = node.propose(data);
+        outcome.catch((error: unknown) => {
+          metrics.proposalFailed(error);
+        });
+        return outcome;
+      },
+    },
+    encodeCommand,
+    now,
+  );
   const overlays: Overlays = createOverlays({
     machine,
     writer,
@@ -68,8 +84,9 @@ export function createParts(options: PartsOptions): Parts {
     },
   });
   const { maxConcurrentBootStreams, maxSubscribers, maxMessageSize } = config.limits;
+  const source = new ReplicaSource(machine, overlays.manager);
   const bootServer = new BootServer({
-    source: new ReplicaSource(machine, overlays.manager),
+    source,
     limits: { bootStreamsMax: maxConcurrentBootStreams, subscribersMax: maxSubscribers },
   });
   const disk = new DiskUsage(config.node.dataDir);
@@ -84,32 +101,32 @@ export function createParts(options: PartsOptions): Parts {
         .emergencies(now())
         .filter(({ stale }) => stale).length,
     callerRefusals: () => group.callerRefusals,
-    authFailures: () => security.refusalCounts,
     disk: () => disk.facts(),
+    loki: () => loki?.lag(Date.now()),
+    alarms: () => alarmsOf(options, disk, certificates()),
+    pendingSizeBytesMax: config.raft.maxPendingSize,
     version,
   });
-  const access = new Access({ enforced: security.enforced, view: journal, onRefusal: security.refused });
-  const duties = createDuties(options, overlays, writer);
+  const certificates = options.certificates ?? ((): readonly CertificateFacts[] => []);
+  machine.onChanges((changes) => {
+    metrics.changed(changes);
+  });
+  const loki = createLoki(options, { source, writer, observer: metrics.loki });
+  const duties = createDuties(options, overlays, writer, loki);
   const readdressed = readdress(config);
   const forwarder = new LeaderForwarder({
     nodeId: config.node.id,
     maxMessageSize,
     clientAddress: (member) => clientAddress(readdressed(member)),
-    channel: (memberId) => security.memberChannel(memberId),
-    callerOf: (header) => access.callerOf(header),
-  });
-  security.onRenewal(() => {
-    forwarder.renew();
   });
   const observer = metrics.call.bind(metrics);
-  const rpc = new RpcHost({ log, forwarder, observer, access, requestSizeBytesMax: maxMessageSize });
+  const rpc = new RpcHost({ log, forwarder, observer, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
-    context: { log, rpc, access, writer, journal, overlays: overlays.manager },
-    control: createControl(options, forwarder, disk),
+    context: { log, rpc, writer, journal, overlays: overlays.manager },
+    control: createControl(options, forwarder, disk, certificates),
     append: { forwarder, whoLeads: () => group.whoLeads(), observer },
     bootServer,
-    limits: config.limits,
-    security,
+    maxMessageSize,
     onBootEnd: (end) => {
       bootEnded(metrics, end);
     },
@@ -118,8 +135,14 @@ export function createParts(options: PartsOptions): Parts {
     facts: () => group.facts(),
     config,
     version,
-    stopping: options.stopping,
     fatal: options.fatal,
+    unreadiness: readiness({
+      facts: () => group.facts(),
+      stopping: options.stopping,
+      fatal: options.fatal,
+      caughtUp: () => node.linearizableRead(),
+      timeoutMs: config.limits.readyTimeout,
+    }),
     metrics: () => metrics.render(),
   });
   return { group, metrics, overlays, duties, forwarder, grpc, routes };
@@ -129,11 +152,13 @@ function createDuties(
   { log, machine, group }: PartsOptions,
   { rebuilder }: Overlays,
   writer: JournalWriter,
+  loki: LokiShipper | undefined,
 ): LeaderDuties {
   const { node } = group;
   const duties = new LeaderDuties({
     rebuilder,
     expirer: new Expirer({ journal: () => machine.state, writer, log, now }),
+    ...(loki === undefined ? {} : { loki }),
     persistAddresses: () => group.persistAddresses(),
     caughtUp: () => node.linearizableRead(),
     log,
@@ -150,20 +175,16 @@ function createDuties(
 }
 
 function createControl(
-  { group, machine, alarms, config, version, startedMs, security }: PartsOptions,
+  { group, machine, alarms, config, version, startedMs }: PartsOptions,
   forwarder: LeaderForwarder,
   disk: DiskUsage,
+  certificates: () => readonly CertificateFacts[],
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => [
-      ...alarms.list(),
-      ...staleEmergencies(machine.state.emergencies(now())),
-      ...scarceDisk(disk.last),
-      ...endingCertificates(security.certificates(), Date.now()),
-    ],
+    alarms: () => alarmsOf({ alarms, machine }, disk, certificates()),
     disk: () => disk.facts(),
-    certificates: () => security.certificates(),
+    certificates,
     addLearner: (member, promote) => group.addLearner(member, promote),
     promote: (id) => group.promote(id),
     remove: (id) => group.remove(id),
@@ -176,6 +197,19 @@ function createControl(
     startedMs,
     insecure: config.node.insecure,
   };
+}
+
+function alarmsOf(
+  { alarms, machine }: Pick<PartsOptions, 'alarms' | 'machine'>,
+  disk: DiskUsage,
+  certificates: readonly CertificateFacts[],
+): readonly Alarm[] {
+  return [
+    ...alarms.list(),
+    ...staleEmergencies(machine.state.emergencies(now())),
+    ...scarceDisk(disk.last),
+    ...endingCertificates(certificates, Date.now()),
+  ];
 }
 
 function bootEnded(metrics: ServerMetrics, { method, statusCode, durationMs }: FrontCallEnd): void {

@@ -1,8 +1,10 @@
 /** This node's part in the Raft group: storage, network and state machine under one RaftNode. */
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandResult } from '@pact-journal/journal-state';
 import {
+  isRaftError,
   NotLeaderError,
   RaftNode,
   toNodeId,
@@ -14,7 +16,6 @@ import { GrpcTransport, type CallerRefusalCounts, type TransportEvent } from '@p
 import { openWalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { makeDirectory } from '../directories.ts';
-import type { Security } from '../auth/index.ts';
 import type { Alarms } from './alarms.ts';
 import { CommitTimes } from './commit-times.ts';
 import type { ClusterFacts } from './facts.ts';
@@ -28,13 +29,16 @@ import { readdressed, type Readdress } from './readdressed-transport.ts';
 import { releaseOf } from './release.ts';
 import type { NewMember, SnapshotFacts } from './services/cluster-service.ts';
 
+/** How long a membership change waits for another one that is under way. */
+const CHANGE_WAIT_MS = 5_000;
+const CHANGE_RETRY_MS = 20;
+
 export interface RaftGroupOptions {
   readonly config: ServerConfig;
   readonly machine: JournalMachine;
   readonly log: Logger;
   readonly version: string;
   readonly alarms: Alarms;
-  readonly security: Pick<Security, 'peerTransport' | 'memberChannel'>;
   /** Aborted when the server stops: joining is given up. */
   readonly signal: AbortSignal;
 }
@@ -57,7 +61,7 @@ export class RaftGroup {
     { transport, snapshots }: { transport: GrpcTransport; snapshots: Pick<SnapshotStore, 'latest'> },
     options: RaftGroupOptions,
   ) {
-    const { config, version } = options;
+    const { config, version, log, signal } = options;
     this.node = node;
     this.#snapshots = snapshots;
     this.#transport = transport;
@@ -73,12 +77,12 @@ export class RaftGroup {
     node.on('applied', ({ toIndex }) => {
       if (this.#leading) this.#commitTimes.record(performance.now(), toIndex);
     });
-    this.#joiner = joinerOf(options);
+    this.#joiner = { addresses: config.cluster.join, log, signal };
   }
 
   /** Recovers what the data directory holds and starts taking part. */
   static async start(options: RaftGroupOptions): Promise<RaftGroup> {
-    const { config, machine, log, version } = options;
+    const { config, machine, log, version, signal } = options;
     const { dataDir, id } = config.node;
     const isNew = !(await exists(join(dataDir, 'raft')));
     await makeDirectory(dataDir);
@@ -94,11 +98,13 @@ export class RaftGroup {
       },
     });
     const joining = isNew && config.cluster.join.length > 0;
-    const initialPeers = joining ? await askForMembers(joinerOf(options)) : undefined;
+    const initialPeers = joining
+      ? await askForMembers({ addresses: config.cluster.join, log, signal })
+      : undefined;
     const bootstrap = founders(config, version);
     const { heartbeatInterval, electionTimeout, maxPendingSize } = config.raft;
     const refusals = new PeerRefusals(options.alarms, log);
-    const transport = transportFor(options, (event) => {
+    const transport = transportFor(config, version, (event) => {
       refusals.observe(event);
     });
     const node = await RaftNode.start<CommandResult>({
@@ -173,23 +179,55 @@ export class RaftGroup {
   }
 
   async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
-    await this.node.addLearner(raftMember(id, raft, grpc, metrics, ''), { promoteWhenCaughtUp });
+    const member = raftMember(id, raft, grpc, metrics, '');
+    await this.#change(() => this.node.addLearner(member, { promoteWhenCaughtUp }));
   }
 
   async promote(id: number): Promise<void> {
-    await this.node.promote(toNodeId(id));
+    await this.#change(() => this.node.promote(toNodeId(id)));
   }
 
   async remove(id: number): Promise<void> {
-    await this.node.remove(toNodeId(id));
+    await this.#stepAside(id);
+    await this.#change(() => this.node.remove(toNodeId(id)));
   }
 
   /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
   async replace(oldId: number, newId: number): Promise<void> {
-    await this.node.changeMembership([
-      { type: 'promote', id: toNodeId(newId) },
-      { type: 'remove', id: toNodeId(oldId) },
-    ]);
+    await this.#stepAside(oldId);
+    await this.#change(() =>
+      this.node.changeMembership([
+        { type: 'promote', id: toNodeId(newId) },
+        { type: 'remove', id: toNodeId(oldId) },
+      ]),
+    );
+  }
+
+  /** One change at a time; others, like a promotion that was asked for earlier, are soon over. */
+  async #change(change: () => Promise<void>): Promise<void> {
+    const giveUpMs = performance.now() + CHANGE_WAIT_MS;
+    for (;;) {
+      try {
+        await change();
+        return;
+      } catch (error) {
+        if (!isRaftError(error, 'membershipPending') || performance.now() > giveUpMs) throw error;
+        await sleep(CHANGE_RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * A leader that is to leave hands leadership over first, so that nobody has to wait for an election. Then it throws
+   * `NotLeaderError`: the change is its successor's. Where nobody can take over, the change itself is what happens.
+   */
+  async #stepAside(leaving: number): Promise<void> {
+    if (leaving !== this.#self.id || !this.#leading || this.isSoleVoter()) return;
+    await this.node.transferLeadership().catch((error: unknown) => {
+      if (!isRaftError(error)) throw error;
+    });
+    const successor = this.whoLeads();
+    if (successor !== undefined) throw successor;
   }
 
   async transferLeadership(to: number | undefined): Promise<void> {
@@ -205,6 +243,17 @@ export class RaftGroup {
     const all = [manifest, ...chunks];
     const written = all.filter(({ sha256 }) => !known.has(sha256));
     return { index: meta.index, term: meta.term, sizeBytes: size(all), writtenBytes: size(written) };
+  }
+
+  /** When the newest snapshot on disk was written, in milliseconds since 1970; 0 where there is none. */
+  async snapshotTimeMs(): Promise<number> {
+    const { snapshot } = this.node.status();
+    if (snapshot === undefined) return 0;
+    const name = `snap-${String(snapshot.term)}-${String(snapshot.index)}.json`;
+    return stat(join(this.#config.node.dataDir, 'raft', 'snapshots', name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
   }
 
   /** On the leader: has the group remember the configured addresses where they differ. */
@@ -232,17 +281,9 @@ function withoutReserved(attributes: Member['attributes']): Member['attributes']
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => !name.startsWith('raft-core:')));
 }
 
-function joinerOf({ config, log, signal, security }: RaftGroupOptions): Parameters<typeof askToJoin>[0] {
-  return {
-    addresses: config.cluster.join,
-    channel: () => security.memberChannel(undefined),
-    log,
-    signal,
-  };
-}
-
 function transportFor(
-  { config, version, security }: RaftGroupOptions,
+  config: ServerConfig,
+  version: string,
   onEvent: (event: TransportEvent) => void,
 ): GrpcTransport {
   const { listen, advertise } = config;
@@ -253,7 +294,6 @@ function transportFor(
     listen: formatAddress(listen.raft),
     advertise: formatAddress(advertise.raft ?? listen.raft),
     ...(release === undefined ? {} : { release }),
-    ...security.peerTransport(),
     onEvent,
   });
 }

@@ -42,6 +42,7 @@ export function watchRaft(
     log.info({ index, duration_ms: Math.round(event.durationMs) }, 'snapshot saved');
   });
   node.on('snapshotInstalled', ({ snapshot }) => {
+    metrics.snapshotOf(Date.now());
     log.info({ index: snapshot.meta.index }, "a peer's snapshot is installed");
   });
   node.on('snapshotTransfer', ({ from, index, phase, error }) => {

@@ -1,9 +1,7 @@
 /** A journal server: one replica with everything around it, from start to stop. */
 import type { Server as HttpServer } from 'node:http';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
-import { Security } from '../auth/index.ts';
 import { Alarms } from './alarms.ts';
-import { localPaths } from './endpoints.ts';
 import type { ServerError } from './errors.ts';
 import { closeHttp, listenHttp } from './http.ts';
 import { JournalMachine } from './journal-machine.ts';
@@ -52,8 +50,6 @@ function listenersOf({ listen }: ServerConfig): Readonly<Record<'grpc' | 'raft' 
   };
 }
 
-const EVERYBODY = 'everybody who reaches this node can read and change everything';
-
 export class RunningServer {
   readonly log: Logger;
   /** Resolves when consensus or storage has stopped for good. Never rejects. */
@@ -65,7 +61,6 @@ export class RunningServer {
   /** Either somebody gave up starting or `stop` was called. */
   readonly #signal: AbortSignal;
   readonly #alarms = new Alarms();
-  #security: Security | undefined;
   #group: RaftGroup | undefined;
   #parts: Parts | undefined;
   #http: HttpServer | undefined;
@@ -87,11 +82,10 @@ export class RunningServer {
   async open(): Promise<void> {
     const { log } = this;
     const [config, version] = [this.#config, this.#version];
-    const security = await Security.open({ config, log });
-    this.#security = security;
     if (config.node.insecure) {
-      const who = security.enforced ? 'whoever listens on the network may read along' : EVERYBODY;
-      log.warn(`INSECURE: ${who}; --insecure says that this is wanted`);
+      log.warn(
+        'INSECURE: everybody who reaches this node can read and change everything; --insecure says that this is wanted',
+      );
     }
     const machine = new JournalMachine();
     const group = await RaftGroup.start({
@@ -100,7 +94,6 @@ export class RunningServer {
       log,
       version,
       alarms: this.#alarms,
-      security,
       signal: this.#signal,
     });
     this.#group = group;
@@ -111,7 +104,6 @@ export class RunningServer {
       machine,
       group,
       alarms: this.#alarms,
-      security,
       startedMs: this.#startedMs,
       stopping: () => this.#stopped !== undefined,
       fatal: () => this.#fatal,
@@ -121,6 +113,7 @@ export class RunningServer {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });
     });
+    parts.metrics.snapshotOf(await group.snapshotTimeMs());
     await this.#listen(parts);
     await group.joinIfNew();
   }
@@ -128,7 +121,7 @@ export class RunningServer {
   async #listen({ routes, grpc }: Parts): Promise<void> {
     const listeners = listenersOf(this.#config);
     const { metrics, grpc: clients } = this.#config.listen;
-    this.#http = await listenHttp(metrics, routes, localPaths(this.#config)).catch(async (error: unknown) => {
+    this.#http = await listenHttp(metrics, routes).catch(async (error: unknown) => {
       throw await listenError(listeners.metrics, error);
     });
     await grpc.front.listen(clients.host, clients.port).catch(async (error: unknown) => {
@@ -184,7 +177,6 @@ export class RunningServer {
       await parts.overlays.close();
     }
     await this.#group?.node.stop();
-    this.#security?.close();
     if (this.#http !== undefined) await closeHttp(this.#http);
   }
 

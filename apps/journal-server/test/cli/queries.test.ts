@@ -209,6 +209,58 @@ test('a policy is the default until it is set, field by field or whole', async (
   expect(wrong.code).toBe(2);
 });
 
+test('a commit that needs a second person says so, is listed, and takes effect when somebody else approves it', async () => {
+  await json(['policy', 'set', 'duo', '--set', 'two_person_approval=true', '--author', 'ada']);
+  const args = ['commit', '--vcluster', 'duo', '-f', '-', '--author', 'ada'];
+  const change = (value: string): string =>
+    JSON.stringify({ kernel: [{ action: 'Add', key: 'vm.duo', value, previous: null }] });
+  const asked = await json<Receipt & { pending_approval?: true }>(args, change('1'));
+  expect(asked.pending_approval).toBe(true);
+  const id = String(asked.sequence);
+  const approvals = await jsonLines<{ approval_id: string }>(['policy', 'approvals', 'duo']);
+  expect(approvals).toMatchObject([{ approval_id: id, action: 'commit', requester: 'ada' }]);
+  expect((await run(['show', id])).stdout).toMatch(/asks for\s+Commit, until/u);
+
+  const own = await run(['policy', 'approve', id, '--author', 'ada']);
+  expect(own).toMatchObject({ code: 4, stdout: '' });
+  expect(failureLine(own)).toContain('somebody else must approve it');
+  expect((await run(['policy', 'approve', id, '--author', 'bob', '-m', 'seen'])).stdout).toContain(
+    'approved',
+  );
+  expect((await run(['show', String(asked.sequence + 1)])).stdout).toMatch(
+    /approval\s+entry \d+ approved by bob .*: seen/u,
+  );
+
+  const words = await run(args, change('2'));
+  expect(words.stdout).toMatch(/not in effect yet.*policy approve \d+/u);
+  const next = String(asked.sequence + 2);
+  expect((await run(['policy', 'deny', next, '--author', 'bob'])).stdout).toContain('rejected');
+  expect(await jsonLines(['policy', 'approvals'])).toEqual([]);
+
+  // Nor can one person switch the rule off.
+  const off = await run(['policy', 'set', 'duo', '--set', 'two_person_approval=false', '--author', 'ada']);
+  expect(off.code).toBe(4);
+  const waiting = /approval (\d+)/u.exec(failureLine(off))?.[1] ?? '';
+  expect(await json(['policy', 'get', 'duo'])).toMatchObject({ two_person_approval: true });
+  expect(await json(['policy', 'approve', waiting, '--author', 'bob'])).toMatchObject({
+    decision: 'approved',
+  });
+  expect(await json(['policy', 'get', 'duo'])).toMatchObject({ two_person_approval: false });
+
+  const allowed = ['policy', 'evaluate', 'read', '--vcluster', 'duo'];
+  expect((await run(allowed)).stdout).toBe('allowed\n');
+  const denied = await run([
+    'policy',
+    'evaluate',
+    'commit',
+    '--vcluster',
+    'duo',
+    '--role',
+    'pact-viewer-duo',
+  ]);
+  expect(denied).toMatchObject({ code: 4, stdout: '' });
+});
+
 test('A2: one emergency of a node at a time, listed until it ends', async () => {
   await commit(['--node', 'em-1'], { 'vm.e': '1' });
   await json<Receipt>(['emergency', 'start', '--node', 'em-1', '-m', 'fan failure']);

@@ -1,5 +1,11 @@
 /** The leader ends what has a ttl, on a journal of its own and with a clock that is ahead. */
-import { encodeCommand, type CommandResult, type EntrySeq } from '@pact-journal/journal-state';
+import {
+  APPROVAL_WINDOW_SECONDS,
+  defaultPolicy,
+  encodeCommand,
+  type CommandResult,
+  type EntrySeq,
+} from '@pact-journal/journal-state';
 import { toLogIndex, toTerm, type Entry } from '@pact-journal/raft-core';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
@@ -61,4 +67,24 @@ test('a ttl that runs out is rolled back by an entry of system:journal, once, an
   expect(machine.state.dueExpirations(now())).toEqual([]);
   expirer.stop();
   expect(machine.state.entryCount).toBe(3);
+});
+
+test('an approval that nobody gives in time is ended by an entry of system:journal', async () => {
+  const { machine, writer, advance, now } = journalWithClock();
+  const scope = { VCluster: 'two' };
+  const author = { principal: 'ada', principal_type: 'Human', role: 'pact-platform-admin' } as const;
+  const policy = { ...defaultPolicy('two'), two_person_approval: true };
+  await writer.append({ type: 'SetPolicy', vcluster_id: 'two', policy, author }, undefined);
+  const asked = await writer.append({ type: 'AppendEntry', entry: commitOf('vm.x', '1', scope) }, undefined);
+  expect(asked).toMatchObject({ sequence: 1, pendingApproval: true });
+  advance(APPROVAL_WINDOW_SECONDS + 1);
+  const expirer = new Expirer({ journal: () => machine.state, writer, log: pino({ level: 'silent' }), now });
+  expirer.start();
+  await expect.poll(() => machine.state.approvals(now()), { timeout: 5_000 }).toEqual([]);
+  expirer.stop();
+  expect(machine.state.entry(2 as EntrySeq)).toMatchObject({
+    entry_type: 'PendingApproval',
+    decision: { outcome: 'expired', pending: 1, by: { principal: 'system:journal' } },
+  });
+  expect(machine.state.effectiveConfig(scope).kernel.size).toBe(0);
 });

@@ -346,14 +346,6 @@ describe('nodes, audit and policy', () => {
     );
     expect(error.code).toBe(status.INVALID_ARGUMENT);
   });
-
-  test('what a later version completes says so', async () => {
-    const { policy } = at;
-    const error = await failureOf(
-      call(policy, policy.listPendingApprovals.bind(policy), { scopeFilter: undefined }),
-    );
-    expect(error).toMatchObject({ code: status.UNIMPLEMENTED, details: /not part of this version/ });
-  });
 });
 
 describe('JournalQueryService', () => {

@@ -125,6 +125,8 @@ export class Subscriptions {
 
   #appended(): void {
     const view = this.#source.view();
+    // Entries are kept encoded: without a reader they are not decoded.
+    if (this.#all.size === 0) this.#seen = view.entryCount;
     for (; this.#seen < view.entryCount; this.#seen += 1) {
       const entry = view.entry(this.#seen as EntrySeq);
       if (entry === undefined) continue;

@@ -240,11 +240,11 @@ export class Appender implements SessionHost {
     this.#unreachableSinceMs = undefined;
     if (!this.#pending.has(pending)) return;
     if (outcome.$case === 'appended') {
-      const { sequence, index, term } = outcome.value;
+      const receipt = outcome.value;
       this.#failedAttempts = 0;
       this.#settle(pending);
-      pending.resolve({ sequence, index, term });
-      this.#noticeTerm(term);
+      pending.resolve({ ...receipt, sequence: receipt.sequence });
+      this.#noticeTerm(receipt.term);
       return;
     }
     const failure = failureOfOutcome(outcome.value, endpoint);

@@ -6,6 +6,7 @@ export interface Receipt {
   readonly sequence: number | undefined;
   readonly index: number;
   readonly term: number;
+  readonly pendingApproval: boolean;
 }
 
 /** One append that has no final outcome yet. */

@@ -176,7 +176,12 @@ export class TestServer {
         item.command?.$case === 'entry'
           ? this.journal.append(newEntryFromWire(item.command.value), item.requestId)
           : undefined;
-      const value = { sequence, index: (sequence ?? 0) + 10, term: this.journal.term };
+      const value = {
+        sequence,
+        index: (sequence ?? 0) + 10,
+        term: this.journal.term,
+        pendingApproval: false,
+      };
       return { correlationId, outcome: { $case: 'appended', value } };
     });
     if (behaviour === 'dropAnswer') call.emit('error', { code: status.UNAVAILABLE, details: 'stopping' });

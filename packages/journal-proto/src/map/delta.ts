@@ -31,10 +31,10 @@ const mounts: Mapping<config.MountDelta> = {
   fromWire: (wire, at) => ({
     action: deltaActionFromWire(wire.action, `${at}.action`),
     key: nonEmpty(wire.path, `${at}.path`),
-    value: wire.declared?.source ?? null,
     previous: wire.actual?.source ?? null,
-    ...present('spec', specFromWire(wire.declared)),
     ...present('previous_spec', specFromWire(wire.actual)),
+    ...present('spec', specFromWire(wire.declared)),
+    value: wire.declared?.source ?? null,
   }),
 };
 
@@ -88,9 +88,9 @@ const files: Mapping<config.FileDelta> = {
     return {
       action: deltaActionFromWire(wire.action, `${at}.action`),
       key: nonEmpty(wire.path, `${at}.path`),
-      value: wire.contentHash ?? null,
       previous: wire.previous ?? null,
       ...present('spec', wire.mode === undefined && wire.owner === undefined ? undefined : spec),
+      value: wire.contentHash ?? null,
     };
   },
 };
@@ -174,8 +174,8 @@ function plain(
   return {
     action: deltaActionFromWire(action, `${at}.action`),
     key: nonEmpty(key, `${at}.${keyField}`),
-    value: value ?? null,
     previous: previous ?? null,
+    value: value ?? null,
   };
 }
 
@@ -223,13 +223,13 @@ export function stateDeltaToWire(delta: StateDelta, at = 'state_delta'): config.
 /** All seven arrays are present. Fails with `WireError` for an empty key, an unknown action, a file mode above 0o7777. */
 export function stateDeltaFromWire(wire: config.StateDelta, at = 'state_delta'): StateDelta {
   return {
-    mounts: itemsFromWire('mounts', wire.mounts, at),
     files: itemsFromWire('files', wire.files, at),
-    network: itemsFromWire('network', wire.network, at),
-    services: itemsFromWire('services', wire.services, at),
-    kernel: itemsFromWire('kernel', wire.kernel, at),
-    packages: itemsFromWire('packages', wire.packages, at),
     gpu: itemsFromWire('gpu', wire.gpu, at),
+    kernel: itemsFromWire('kernel', wire.kernel, at),
+    mounts: itemsFromWire('mounts', wire.mounts, at),
+    network: itemsFromWire('network', wire.network, at),
+    packages: itemsFromWire('packages', wire.packages, at),
+    services: itemsFromWire('services', wire.services, at),
   };
 }
 

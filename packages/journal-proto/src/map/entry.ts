@@ -1,15 +1,32 @@
-import type { ConfigEntry, EntrySeq, Identity, NewConfigEntry } from '@pact-journal/journal-state';
+import type {
+  ApprovalOutcome,
+  ConfigEntry,
+  Decision,
+  EntrySeq,
+  Identity,
+  NewConfigEntry,
+  Proposal,
+} from '@pact-journal/journal-state';
 import type * as config from '../gen/pact/config.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
-import type { JournalEntry, NewEntry } from '../gen/pact/journal_admin.ts';
+import type {
+  ApprovalDecision,
+  ApprovalProposal,
+  JournalEntry,
+  NewEntry,
+} from '../gen/pact/journal_admin.ts';
 import { stateDeltaFromWire, stateDeltaToWire } from './delta.ts';
 import { entryTypeFromWire, entryTypeToWire } from './enums.ts';
 import { present, required, WireError } from './errors.ts';
+import { policyFromWire, policyToWire } from './policy.ts';
 import { identityFromWire, identityToWire, scopeFromWire, scopeToWire } from './scope.ts';
 import { timestampFromWire, timestampToWire } from './time.ts';
 
 /** An entry as the fielded messages can say it: they have no place for the hash, nor apart for the message. */
-export type FieldedEntry = Omit<ConfigEntry, 'hash' | 'message' | 'expires'>;
+export type FieldedEntry = Omit<
+  ConfigEntry,
+  'hash' | 'message' | 'expires' | 'policy' | 'proposal' | 'decision'
+>;
 
 export interface EntryFromWireOptions {
   /** Takes the place of what the message claims, which is then not even looked at: the token decides. */
@@ -46,17 +63,24 @@ function commonToWire(entry: NewConfigEntry, policyRef: string | null): config.C
   };
 }
 
-function commonFromWire(wire: config.ConfigEntry, at: string, options: EntryFromWireOptions): NewConfigEntry {
+/** Its keys, like those of everything in it, are in canonical order: that spares whoever encodes it the sorting. */
+function commonFromWire(
+  wire: config.ConfigEntry,
+  at: string,
+  options: EntryFromWireOptions,
+  message?: string,
+): NewConfigEntry {
   return {
-    entry_type: entryTypeFromWire(wire.entryType, `${at}.entry_type`),
-    scope: scopeFromWire(wire.scope, `${at}.scope`),
     author: options.author ?? identityFromWire(wire.author, `${at}.author`),
+    emergency_reason: wire.emergencyReason ?? null,
+    entry_type: entryTypeFromWire(wire.entryType, `${at}.entry_type`),
+    ...present('message', message),
     parent: wire.parent === undefined ? null : sequence(wire.parent),
+    policy_ref: wire.policyRef === '' ? null : wire.policyRef,
+    scope: scopeFromWire(wire.scope, `${at}.scope`),
     state_delta:
       wire.stateDelta === undefined ? null : stateDeltaFromWire(wire.stateDelta, `${at}.state_delta`),
-    policy_ref: wire.policyRef === '' ? null : wire.policyRef,
     ttl_seconds: durationFromWire(wire.ttl, `${at}.ttl`),
-    emergency_reason: wire.emergencyReason ?? null,
   };
 }
 
@@ -105,10 +129,7 @@ export function newEntryFromWire(
   at = 'entry',
 ): NewConfigEntry {
   const entry = required(wire, at);
-  return {
-    ...commonFromWire(required(entry.entry, `${at}.entry`), `${at}.entry`, options),
-    ...present('message', entry.message),
-  };
+  return commonFromWire(required(entry.entry, `${at}.entry`), `${at}.entry`, options, entry.message);
 }
 
 /** Nothing gets lost. */
@@ -122,7 +143,53 @@ export function journalEntryToWire(entry: ConfigEntry): JournalEntry {
     hash: entry.hash,
     message: entry.message,
     expires: entry.expires,
+    policy: entry.policy === undefined ? undefined : policyToWire(entry.policy),
+    proposal: entry.proposal === undefined ? undefined : proposalToWire(entry.proposal),
+    decision: entry.decision === undefined ? undefined : decisionToWire(entry.decision),
   };
+}
+
+function proposalToWire({ entry_type, expires_at }: Proposal): ApprovalProposal {
+  return {
+    entryType: entryTypeToWire(entry_type),
+    expiresAt: timestampToWire(expires_at, 'entry.proposal.expires_at'),
+  };
+}
+
+function proposalFromWire({ entryType, expiresAt }: ApprovalProposal, at: string): Proposal {
+  return {
+    entry_type: entryTypeFromWire(entryType, `${at}.entry_type`),
+    expires_at: timestampFromWire(expiresAt, `${at}.expires_at`),
+  };
+}
+
+function decisionToWire({ by, outcome, pending, reason }: Decision): ApprovalDecision {
+  return { by: identityToWire(by), outcome, pending, reason: reason ?? undefined };
+}
+
+function decisionFromWire({ by, outcome, pending, reason }: ApprovalDecision, at: string): Decision {
+  return {
+    by: identityFromWire(by, `${at}.by`),
+    outcome: approvalOutcomeFromWire(outcome, `${at}.outcome`),
+    pending: sequence(pending),
+    reason: reason ?? null,
+  };
+}
+
+const approvalOutcomes: readonly ApprovalOutcome[] = ['approved', 'rejected', 'expired'];
+
+function approvalOutcomeFromWire(value: string, field: string): ApprovalOutcome {
+  const outcome = approvalOutcomes.find((candidate) => candidate === value);
+  if (outcome !== undefined) return outcome;
+  const given = JSON.stringify(value.slice(0, 40));
+  throw new WireError('malformed', field, `must be approved, rejected or expired, not ${given}`);
+}
+
+/** The decision that a person gives. Fails with `WireError`. */
+export function decisionGivenFromWire(value: string, field = 'decision'): 'approved' | 'rejected' {
+  if (value === 'approved' || value === 'rejected') return value;
+  const given = JSON.stringify(value.slice(0, 40));
+  throw new WireError('malformed', field, `must be approved or rejected, not ${given}`);
 }
 
 /** Fails with `WireError`. */
@@ -133,6 +200,9 @@ export function journalEntryFromWire(wire: JournalEntry | undefined, at = 'entry
     hash: entry.hash,
     ...present('message', entry.message),
     ...present('expires', entry.expires === undefined ? undefined : sequence(entry.expires)),
+    ...present('policy', entry.policy && policyFromWire(entry.policy, `${at}.policy`)),
+    ...present('proposal', entry.proposal && proposalFromWire(entry.proposal, `${at}.proposal`)),
+    ...present('decision', entry.decision && decisionFromWire(entry.decision, `${at}.decision`)),
   };
 }
 

@@ -29,13 +29,13 @@ export function newOperationFromWire(
 ): NewAdminOperation {
   const operation = required(wire, at);
   return {
-    operation_id: nonEmpty(operation.operationId, `${at}.operation_id`),
-    operation_type: operationTypeFromWire(operation.operationType, `${at}.operation_type`),
     author: options.author ?? identityFromWire(operation.author, `${at}.author`),
-    scope: scopeFromWire(operation.scope, `${at}.scope`),
     detail: operation.detail,
     exit_code: operation.exitCode ?? null,
     occurred_at: timestampFromWire(operation.occurredAt, `${at}.occurred_at`),
+    operation_id: nonEmpty(operation.operationId, `${at}.operation_id`),
+    operation_type: operationTypeFromWire(operation.operationType, `${at}.operation_type`),
+    scope: scopeFromWire(operation.scope, `${at}.scope`),
   };
 }
 

@@ -17,7 +17,7 @@ import type {
   ValidationCode,
   VClusterId,
 } from '../types.ts';
-import { appendEntry, checkEntry, checkPolicy, setPolicy } from './entry.ts';
+import { appendEntry, checkDecision, checkEntry, checkPolicy, decideApproval, setPolicy } from './entry.ts';
 import type { Appended } from './entry.ts';
 import { NO_CHANGES, NO_VCLUSTERS, OK } from './outcome.ts';
 import type { ApplyOutcome, StateChanges } from './outcome.ts';
@@ -33,7 +33,8 @@ export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
     requestId = parseRequestId(json['request_id']);
     if (requestId !== undefined) {
       const first = tables.requests.find(requestId);
-      if (first !== undefined) return { result: first, changes: NO_CHANGES, repeated: true };
+      if (first !== undefined)
+        return { result: asAnswered(tables, first), changes: NO_CHANGES, repeated: true };
     }
     const time = timestamp(json['time'], 'time');
     const command = parseCommand(json['command']);
@@ -46,6 +47,12 @@ export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
       repeated: false,
     });
   }
+}
+
+/** An answer is remembered by its sequence; whether that entry asked for approval stands in the journal. */
+function asAnswered(tables: Tables, first: CommandResult): CommandResult {
+  if (first.type !== 'EntryAppended' || !tables.asksForApproval(first.sequence)) return first;
+  return { ...first, pending: true };
 }
 
 function remembered(tables: Tables, requestId: string | undefined, outcome: ApplyOutcome): ApplyOutcome {
@@ -67,8 +74,11 @@ function isValidationCode(code: JournalStateError['code']): code is ValidationCo
 
 const done = (changes: StateChanges): ApplyOutcome => ({ result: OK, changes, repeated: false });
 
-const entryAppended = ({ sequence, changes }: Appended): ApplyOutcome => ({
-  result: { type: 'EntryAppended', sequence },
+const entryAppended = ({ sequence, pending, changes }: Appended): ApplyOutcome => ({
+  result:
+    pending === undefined
+      ? { type: 'EntryAppended', sequence }
+      : { type: 'EntryAppended', sequence, pending },
   changes,
   repeated: false,
 });
@@ -81,6 +91,8 @@ function applyCommand(tables: Tables, command: JournalCommand): ApplyOutcome {
       return entryAppended(
         setPolicy(tables, command.vcluster_id, command.policy, command.author, command.message),
       );
+    case 'DecideApproval':
+      return entryAppended(decideApproval(tables, command));
     case 'UpdateNodeState':
       return done(updateNodeState(tables, command.node_id, command.state));
     case 'AssignNode':
@@ -211,6 +223,9 @@ export function checkCommand(tables: Tables, json: unknown): CommandResult | und
         break;
       case 'SetPolicy':
         checkPolicy(command.vcluster_id, command.policy);
+        break;
+      case 'DecideApproval':
+        checkDecision(tables, command);
         break;
       case 'AssignNode':
         checkAssignment(tables, command.node_id, command.vcluster_id);

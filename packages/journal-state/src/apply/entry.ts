@@ -1,9 +1,10 @@
-/** AppendEntry and SetPolicy: what an entry must satisfy in the journal's present state, and what it brings about. */
+/** AppendEntry, SetPolicy and DecideApproval: what an entry must satisfy in the journal's present state, and what it brings about. */
 import { JournalStateError } from '../errors.ts';
 import { entrySeq, refuse } from '../parse/fields.ts';
 import { formatScope, sameScope } from '../parse/scope.ts';
 import { changesConfiguration } from '../config/fold.ts';
 import type { Layer } from '../config/layer.ts';
+import type { EntryExtras } from '../log/entry-log.ts';
 import type { Tables } from '../tables/tables.ts';
 import { assignedTo } from '../tables/nodes.ts';
 import { timestampToMs } from '../timestamp.ts';
@@ -18,15 +19,11 @@ import type {
   VClusterId,
   VClusterPolicy,
 } from '../types.ts';
+import { decisionEntry, proposalOf, proposedType, twoPersonVCluster } from './approval.ts';
+import type { DecideApproval } from './approval.ts';
 import { NO_VCLUSTERS } from './outcome.ts';
 import type { StateChanges } from './outcome.ts';
-
-/** The journal's own identity: who ends a ttl. */
-export const SYSTEM_IDENTITY: Identity = Object.freeze({
-  principal: 'system:journal',
-  principal_type: 'Service',
-  role: 'system',
-});
+import { isSystem, SYSTEM_IDENTITY } from './system.ts';
 
 /** What entries of a node's own scope say about its state. Other types leave it alone. */
 const STATE_AFTER: Partial<Readonly<Record<EntryType, ConfigState>>> = {
@@ -39,6 +36,8 @@ const STATE_AFTER: Partial<Readonly<Record<EntryType, ConfigState>>> = {
 
 export interface Appended {
   readonly sequence: EntrySeq;
+  /** It waits for a second person. */
+  readonly pending?: true;
   readonly changes: StateChanges;
 }
 
@@ -50,8 +49,42 @@ export function appendEntry(tables: Tables, entry: NewConfigEntry): Appended {
   checkEntry(tables, entry);
   const ended = entry.expires === undefined ? undefined : tables.fold.endedBy(entry.expires);
   if (ended !== undefined) return { sequence: ended, changes: { staleOverlays: NO_VCLUSTERS } };
+  const proposed = proposedType(tables, entry);
+  if (proposed !== undefined) return ask(tables, entry, proposed);
   const { appended, layer } = append(tables, entry);
   return { sequence: appended.sequence, changes: changesOf(tables, appended, layer) };
+}
+
+/** Appends what is to be approved first, as a PendingApproval. */
+function ask(tables: Tables, entry: NewConfigEntry, type: EntryType, policy?: VClusterPolicy): Appended {
+  const extras = { proposal: proposalOf(tables, type), ...(policy === undefined ? {} : { policy }) };
+  const { appended, layer } = append(tables, { ...entry, entry_type: 'PendingApproval' }, extras);
+  return { sequence: appended.sequence, pending: true, changes: changesOf(tables, appended, layer) };
+}
+
+/**
+ * Approves, rejects or ends a pending approval, by one entry.
+ * @throws JournalStateError with the code of the rule that it breaks; then nothing has changed
+ */
+export function decideApproval(tables: Tables, command: DecideApproval): Appended {
+  const decided = checkDecision(tables, command);
+  if (typeof decided === 'number') return { sequence: decided, changes: { staleOverlays: NO_VCLUSTERS } };
+  const { entry, extras } = decided;
+  const { policy } = extras;
+  if (entry.entry_type === 'PolicyUpdate' && policy !== undefined)
+    return appendPolicy(tables, entry, policy, extras);
+  const { appended, layer } = append(tables, entry, extras);
+  return { sequence: appended.sequence, changes: changesOf(tables, appended, layer) };
+}
+
+/**
+ * What a decision brings about, checked against the journal's present state.
+ * @throws JournalStateError with the code of the rule that it breaks
+ */
+export function checkDecision(tables: Tables, command: DecideApproval): ReturnType<typeof decisionEntry> {
+  const decided = decisionEntry(tables, command);
+  if (typeof decided !== 'number') checkEntry(tables, decided.entry);
+  return decided;
 }
 
 /**
@@ -77,22 +110,37 @@ export function setPolicy(
   message: string | undefined,
 ): Appended {
   checkPolicy(vclusterId, given);
-  const sequence = entrySeq(tables.entries.length);
-  const policyId = given.policy_id === '' ? `${vclusterId}@${String(sequence)}` : given.policy_id;
-  const policy = { ...given, policy_id: policyId, updated_at: tables.clock };
   const entry: NewConfigEntry = {
     author,
     emergency_reason: null,
     entry_type: 'PolicyUpdate',
     ...(message === undefined ? {} : { message }),
-    parent: tables.policies.version(vclusterId) ?? null,
-    policy_ref: policyId,
+    parent: null,
+    policy_ref: null,
     scope: { VCluster: vclusterId },
     state_delta: null,
     ttl_seconds: null,
   };
-  const { appended } = append(tables, entry, policy);
-  return { sequence, changes: { entry: appended, staleOverlays: [vclusterId], policy: vclusterId } };
+  // One person who could switch the rule off would be enough for anything.
+  return twoPersonVCluster(tables, entry.scope) === undefined
+    ? appendPolicy(tables, entry, given, {})
+    : ask(tables, entry, 'PolicyUpdate', given);
+}
+
+/** Has a policy take effect, under an id that names this moment where it was given none. */
+function appendPolicy(
+  tables: Tables,
+  entry: NewConfigEntry,
+  given: VClusterPolicy,
+  extras: EntryExtras,
+): Appended {
+  const { vcluster_id } = given;
+  const sequence = entrySeq(tables.entries.length);
+  const policy_id = given.policy_id === '' ? `${vcluster_id}@${String(sequence)}` : given.policy_id;
+  const parent = tables.policies.version(vcluster_id) ?? null;
+  const policy = { ...given, policy_id, updated_at: tables.clock };
+  const { appended } = append(tables, { ...entry, parent, policy_ref: policy_id }, { ...extras, policy });
+  return { sequence, changes: { entry: appended, staleOverlays: [vcluster_id], policy: vcluster_id } };
 }
 
 /** J6: a vCluster's policy is its own. */
@@ -105,12 +153,12 @@ export function checkPolicy(vclusterId: VClusterId, policy: VClusterPolicy): voi
 function append(
   tables: Tables,
   entry: NewConfigEntry,
-  policy?: VClusterPolicy,
+  extras?: EntryExtras,
 ): { readonly appended: ConfigEntry; readonly layer: Layer } {
   const known = tables.scopes.find(entry.scope);
   // A new scope is entered only with its first entry: one that is refused must not leave a trace.
   const position = known ?? { number: tables.scopes.size, newest: -1 };
-  const appended = tables.entries.append(entry, tables.clock, position, policy);
+  const appended = tables.entries.append(entry, tables.clock, position, extras);
   const layer = known ?? tables.scopes.layer(entry.scope);
   tables.follow(appended, layer);
   return { appended, layer };
@@ -162,7 +210,7 @@ function checkParent(tables: Tables, entry: NewConfigEntry): void {
 
 function checkExpiry(tables: Tables, entry: NewConfigEntry, expires: EntrySeq): void {
   const path = 'entry.expires';
-  if (entry.author.principal !== SYSTEM_IDENTITY.principal || entry.author.principal_type !== 'Service') {
+  if (!isSystem(entry.author)) {
     const who = `${SYSTEM_IDENTITY.principal} (Service), not ${entry.author.principal}`;
     throw new JournalStateError('principalNotAllowed', `${path}: a ttl is ended by ${who}`, { path });
   }

@@ -4,7 +4,7 @@ import { JournalStateError, assert } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
 import { ENTRY_TYPES } from '../parse/entry.ts';
 import { entrySeq } from '../parse/fields.ts';
-import type { ConfigEntry, EntryType, NewConfigEntry, Timestamp, VClusterPolicy } from '../types.ts';
+import type { ConfigEntry, EntryType, NewConfigEntry, Timestamp } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
 import type { Indexed } from './growable.ts';
@@ -19,6 +19,9 @@ const TYPE_NUMBERS: ReadonlyMap<EntryType, number> = new Map(
 );
 
 type IndexedEntry = Pick<ConfigEntry, 'sequence' | 'entry_type'>;
+
+/** What only the journal itself writes into an entry. */
+export type EntryExtras = Pick<ConfigEntry, 'policy' | 'proposal' | 'decision'>;
 
 /** An entry's scope, and where its own entries are. */
 export interface ScopePosition {
@@ -67,10 +70,11 @@ export class EntryLog {
     entry: NewConfigEntry,
     timestamp: Timestamp,
     scope: ScopePosition,
-    policy?: VClusterPolicy,
+    { policy, proposal, decision }: EntryExtras = NO_EXTRAS,
   ): ConfigEntry {
     const unhashed: Unhashed = {
       author: entry.author,
+      ...(decision === undefined ? undefined : { decision }),
       emergency_reason: entry.emergency_reason,
       entry_type: entry.entry_type,
       ...(entry.expires === undefined ? undefined : { expires: entry.expires }),
@@ -78,6 +82,7 @@ export class EntryLog {
       parent: entry.parent,
       ...(policy === undefined ? undefined : { policy }),
       policy_ref: entry.policy_ref,
+      ...(proposal === undefined ? undefined : { proposal }),
       scope: entry.scope,
       sequence: entrySeq(this.length),
       state_delta: entry.state_delta,
@@ -175,6 +180,8 @@ export class EntryLog {
     return this.#byAuthor[author] ?? [];
   }
 }
+
+const NO_EXTRAS: EntryExtras = {};
 
 type Unhashed = Omit<ConfigEntry, 'hash'> & { hash?: string };
 

@@ -52,7 +52,9 @@ const COMMAND_TYPES = [
   'RecordOperation',
   'AssignNode',
   'MoveCursor',
+  'DecideApproval',
 ] as const;
+const DECISIONS = ['approved', 'rejected', 'expired'] as const;
 
 const OPERATION_FIELDS = [
   'operation_id',
@@ -172,6 +174,19 @@ export function parseCommand(json: unknown): JournalCommand {
     case 'MoveCursor':
       record(json, 'command', ['type', 'cursor']);
       return { cursor: parseCursor(json['cursor']), type };
+    case 'DecideApproval': {
+      record(json, 'command', ['type', 'pending', 'approver', 'decision', 'reason']);
+      const pending = entrySeqOrNull(json['pending'], 'pending');
+      if (pending === null) return refuse('pending', 'the sequence of a PendingApproval', json['pending']);
+      const reason = textOrNull(json['reason'], 'reason', TEXT_SIZE_BYTES_MAX);
+      return {
+        approver: parseIdentity(json['approver'], 'approver'),
+        decision: oneOf(json['decision'], 'decision', DECISIONS),
+        pending,
+        ...(reason === null || reason === '' ? {} : { reason }),
+        type,
+      };
+    }
   }
 }
 

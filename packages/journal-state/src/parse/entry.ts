@@ -40,6 +40,8 @@ const ENTRY_FIELDS = [
   'timestamp',
   'hash',
   'policy',
+  'proposal',
+  'decision',
 ];
 
 /** J3: who did it is always named. */
@@ -93,7 +95,7 @@ const joined = (path: string, field: string): string => (path === '' ? field : `
 
 /**
  * Reads what a client asks to append and brings it to its normal form (see `parseStateDelta`). Fields that the journal
- * adds (`sequence`, `timestamp`, `hash`, `policy`) are dropped. An empty message is none.
+ * adds (`sequence`, `timestamp`, `hash`, `policy`, `proposal`, `decision`) are dropped. An empty message is none.
  *
  * @throws JournalStateError `malformed`, `anonymousAuthor`, `ttlOutOfRange` or `tooLarge`, naming the field
  */

@@ -1,8 +1,11 @@
 /** What an operator wants to see at a glance: what runs out, who is in an emergency, which nodes deviate or drifted. */
-import { SYSTEM_IDENTITY } from '../apply/entry.ts';
+import { SYSTEM_IDENTITY } from '../apply/system.ts';
 import type { NodeDeltas } from '../config/node-delta.ts';
 import { entrySeq } from '../parse/fields.ts';
+import { actionOf } from '../policy/actions.ts';
+import type { PolicyAction } from '../policy/actions.ts';
 import { defaultPolicy } from '../parse/policy.ts';
+import type { PendingApproval } from '../tables/approvals.ts';
 import type { ActiveEmergency } from '../tables/emergencies.ts';
 import { assignedTo } from '../tables/nodes.ts';
 import type { Tables } from '../tables/tables.ts';
@@ -54,13 +57,41 @@ export interface DriftedNode {
   readonly since: Timestamp | null;
 }
 
-/** The commands that end the ttls which have run out by `now`, in order of time. Applying one twice does no harm. */
+/** A change that waits for a second person, as of some time. */
+export interface ApprovalStatus extends PendingApproval {
+  /** What is to be done. */
+  readonly action: PolicyAction;
+  /** True where its time is up, and only the leader's entry that says so is missing. */
+  readonly expired: boolean;
+}
+
+/** Changes that wait for a second person, in the order in which they were asked for. */
+export function pendingApprovals(tables: Tables, now: Timestamp): readonly ApprovalStatus[] {
+  return Array.from(tables.approvals.all(), (pending) => ({
+    ...pending,
+    action: actionOf(pending.entry_type) ?? 'commit',
+    expired: now >= pending.expires_at,
+  }));
+}
+
+/**
+ * The commands that end the ttls and pending approvals which have run out by `now`, each in order of time. Applying one
+ * twice does no harm.
+ */
 export function dueExpirations(tables: Tables, now: Timestamp, limit: number): readonly JournalCommand[] {
   const nowMs = timestampToMs(now) ?? -Infinity;
-  return tables.expirations
-    .dueAt(nowMs)
-    .slice(0, limit)
-    .map((sequence) => expiryOf(tables, sequence));
+  const ttls = tables.expirations.dueAt(nowMs).map((sequence) => expiryOf(tables, sequence));
+  return [...ttls, ...tables.approvals.dueAt(nowMs).map(approvalExpiryOf)].slice(0, limit);
+}
+
+function approvalExpiryOf(sequence: number): JournalCommand {
+  return {
+    type: 'DecideApproval',
+    approver: SYSTEM_IDENTITY,
+    decision: 'expired',
+    pending: entrySeq(sequence),
+    reason: 'Nobody approved it in time',
+  };
 }
 
 function expiryOf(tables: Tables, sequence: number): JournalCommand {

@@ -19,6 +19,7 @@ export interface EntryFacts extends FoldEntry {
 
 const AUTHOR = '{"author":{"principal":"';
 const PRINCIPAL_END = '","principal_type":"';
+const DECISION = ',"decision":';
 const TYPE = ',"entry_type":"';
 const HASH = ',"hash":"';
 const SCOPE = ',"scope":';
@@ -30,7 +31,8 @@ const NO_TTL = ',"ttl_seconds":null}';
 /** Types of which nothing follows but what they declare. */
 const PLAIN_TYPES: ReadonlyMap<string, EntryType> = new Map(
   ENTRY_TYPES.filter(
-    (type) => !['Rollback', 'PolicyUpdate', 'EmergencyStart', 'EmergencyEnd'].includes(type),
+    (type) =>
+      !['Rollback', 'PolicyUpdate', 'EmergencyStart', 'EmergencyEnd', 'PendingApproval'].includes(type),
   ).map((type) => [type, type]),
 );
 
@@ -49,6 +51,7 @@ export function readEntryFacts(text: string): EntryFacts | undefined {
     principalEnd < 0 ||
     principal.includes('\\') ||
     type === undefined ||
+    text.slice(principalEnd, typeAt).includes(DECISION) ||
     !text.startsWith(HASH, typeEnd + 1)
   )
     return undefined;

@@ -11,6 +11,7 @@ import { deltaSize } from '../parse/delta.ts';
 import { msToTimestamp, timestampToMs } from '../timestamp.ts';
 import type { ConfigEntry, ConfigState, ComputeNodeId, EntrySeq, Timestamp, VClusterId } from '../types.ts';
 import { entrySeq } from '../parse/fields.ts';
+import { ApprovalTable } from './approvals.ts';
 import { CursorTable } from './cursors.ts';
 import { EmergencyTable } from './emergencies.ts';
 import { ExpirationQueue } from './expirations.ts';
@@ -31,6 +32,7 @@ export class Tables {
   readonly nodes = new NodeTable();
   readonly policies = new PolicyTable();
   readonly overlays = new OverlayTable();
+  readonly approvals = new ApprovalTable();
   readonly emergencies = new EmergencyTable();
   readonly expirations = new ExpirationQueue();
   readonly requests = new RequestTable();
@@ -59,10 +61,20 @@ export class Tables {
     if (entry.entry_type === 'EmergencyStart') this.emergencies.start(entry);
     else if (entry.entry_type === 'EmergencyEnd') this.emergencies.end(entry.scope);
     if (entry.expires !== undefined) this.expirations.remove(entry.expires);
-    if (entry.policy !== undefined) this.policies.set(entry.policy, entry.sequence);
+    if (entry.policy !== undefined && entry.entry_type === 'PolicyUpdate')
+      this.policies.set(entry.policy, entry.sequence);
+    if (entry.proposal !== undefined) this.approvals.ask(entry, entry.proposal);
+    if (entry.decision !== undefined) this.approvals.decide(entry.decision, entry.sequence);
     if (entry.ttl_seconds !== null && runsOut(entry)) {
       this.expirations.add(entry.sequence, (timestampToMs(entry.timestamp) ?? 0) + entry.ttl_seconds * 1000);
     }
+  }
+
+  /** True where the entry, which must exist, is or was pending approval. */
+  asksForApproval(sequence: number): boolean {
+    return (
+      this.entries.typeOf(sequence) === 'PendingApproval' && this.entries.get(sequence).proposal !== undefined
+    );
   }
 
   /** A node's state as others see it: in an emergency while one covers it, else what was last reported. */

@@ -102,6 +102,15 @@ export function aPolicy(vclusterId: string, over: Partial<VClusterPolicy> = {}):
   return { ...defaultPolicy(vclusterId), ...over };
 }
 
+/** Another person's approval of what a PendingApproval entry asks for. */
+export function anApproval(
+  pending: number,
+  over: Partial<Omit<Extract<JournalCommand, { type: 'DecideApproval' }>, 'type' | 'pending'>> = {},
+): JournalCommand {
+  const approver = anIdentity({ principal: 'grace@example.org' });
+  return { type: 'DecideApproval', pending: entrySeq(pending), approver, decision: 'approved', ...over };
+}
+
 export function anOperation(operationId: string, over: Partial<NewAdminOperation> = {}): NewAdminOperation {
   return {
     operation_id: operationId,

@@ -17,6 +17,7 @@ import type {
   Scope,
   StateDelta,
 } from '../types.ts';
+import type { JournalState } from '../journal-state.ts';
 import { parseStateDelta } from '../parse/delta.ts';
 import { entrySeq } from '../parse/fields.ts';
 import { at } from './builders.ts';
@@ -82,12 +83,22 @@ function toLog(steps: readonly Step[]): readonly CommandEnvelope[] {
   });
 }
 
+/** Aims a random decision at one of the approvals that are pending as it is applied, where there are any. */
+export function aimed(journal: JournalState, envelope: CommandEnvelope): CommandEnvelope {
+  const { command, time } = envelope;
+  if (command.type !== 'DecideApproval') return envelope;
+  const pending = journal.approvals(time);
+  const target = pending[command.pending % Math.max(1, pending.length)];
+  return target === undefined ? envelope : { ...envelope, command: { ...command, pending: target.sequence } };
+}
+
 /** Brings random positions into the range of the entries that may exist. */
 function inRange(command: JournalCommand, entries: number): JournalCommand {
   const within = (value: number): EntrySeq => entrySeq(value % Math.max(1, entries));
   if (command.type === 'SetOverlay') {
     return { ...command, overlay: { ...command.overlay, version: within(command.overlay.version) } };
   }
+  if (command.type === 'DecideApproval') return { ...command, pending: within(command.pending) };
   if (command.type !== 'AppendEntry' || command.entry.parent === null) return command;
   return { ...command, entry: { ...command.entry, parent: within(command.entry.parent) } };
 }
@@ -117,8 +128,21 @@ function commands(fc: Fc): Arbitrary<JournalCommand> {
   const policy: Arbitrary<JournalCommand> = fc.record({
     type: fc.constant('SetPolicy' as const),
     vcluster_id: vclusterId,
-    policy: fc.boolean().map((emergency_allowed) => ({ ...defaultPolicy('ml'), emergency_allowed })),
+    policy: fc
+      .record({ emergency_allowed: fc.boolean(), two_person_approval: fc.boolean() })
+      .map((flags) => ({ ...defaultPolicy('ml'), ...flags })),
     author,
+  });
+  const decision: Arbitrary<JournalCommand> = fc.record({
+    type: fc.constant('DecideApproval' as const),
+    pending: fc.nat().map(entrySeq),
+    approver: author,
+    decision: fc.constantFrom(
+      'approved' as const,
+      'approved' as const,
+      'rejected' as const,
+      'expired' as const,
+    ),
   });
   const operation: Arbitrary<JournalCommand> = fc.record({
     type: fc.constant('RecordOperation' as const),
@@ -141,6 +165,7 @@ function commands(fc: Fc): Arbitrary<JournalCommand> {
     { weight: 1, arbitrary: state },
     { weight: 1, arbitrary: cursor },
     { weight: 2, arbitrary: assign },
+    { weight: 3, arbitrary: decision },
   );
 }
 

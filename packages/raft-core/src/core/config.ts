@@ -11,9 +11,9 @@ import { isLocalTarget } from './message.ts';
  * How reads are made linearizable (thesis 6.4).
  *
  * - `safe`: a quorum confirms the leadership after the read arrived. Needs no clocks.
- * - `leaseBased`: as long as a quorum answered a heartbeat that was sent within the last `electionTick - 2` ticks, the
- *   leader answers at once, else as in `safe`. Correct only while ticks pass at nearly the same rate everywhere; the
- *   caller reports pauses with `voidLease`. Needs `checkQuorum`.
+ * - `leaseBased`: the leader answers at once, as long as its quorum check lets it lead. Correct only while ticks pass at
+ *   nearly the same rate everywhere and the process never stands still. Needs `checkQuorum`. With `safeguards` the
+ *   leader also has to hold a lease: see there.
  */
 export type ReadOnlyOption = 'safe' | 'leaseBased';
 
@@ -70,6 +70,23 @@ export interface RawNodeConfig {
   readonly disableConfChangeValidation?: boolean;
   /** A leader that is removed or demoted steps down as soon as it applies that. Default false. */
   readonly stepDownOnRemoval?: boolean;
+  /**
+   * Closes gaps that etcd's library leaves to its callers, so that this node decides otherwise than etcd's would:
+   *
+   * - A read waits for the first commit of the leader's term in a group of one as well: the commit index that it
+   *   restarted with may lag behind what it had acknowledged. Reads that wait are forgotten with the leadership.
+   * - `leaseBased` reads are answered at once only within `electionTick - 2` ticks after a heartbeat was sent that a
+   *   quorum answered, and neither after `voidLease` nor since a transfer of leadership began, else as in `safe`. A
+   *   restarted voter grants no vote for `electionTick` ticks: it may have promised a leader not to.
+   * - A restarted node takes every membership change in its log but the last for committed, whatever commit index it
+   *   kept: for storage that does not sync commit indexes.
+   * - A voter that rejects a candidate and could not lead itself (a demoted or removed leader with the longest log) tells
+   *   it what is committed. Otherwise the two could block each other for ever.
+   * - A newcomer accepts a snapshot from before it was added.
+   *
+   * All nodes of a group should have the same. `RaftNode` always sets it. Default false: every decision is etcd's.
+   */
+  readonly safeguards?: boolean;
   /** Receives every decision. */
   readonly onEvent?: RaftEventSink;
 }
@@ -103,6 +120,7 @@ export function resolveConfig(config: RawNodeConfig): ResolvedConfig {
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? false,
+    safeguards: config.safeguards ?? false,
     onEvent: config.onEvent,
   };
   validate(resolved);

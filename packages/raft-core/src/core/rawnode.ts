@@ -120,7 +120,8 @@ export class RawNode {
     installConfState(raft, confState);
     if (!isEmptyHardState(hardState)) {
       raft.loadHardState(hardState);
-      if (resolved.readOnlyOption === 'leaseBased') raft.voteEmbargoUntilTick = resolved.electionTick;
+      if (resolved.safeguards && resolved.readOnlyOption === 'leaseBased')
+        raft.voteEmbargoUntilTick = resolved.electionTick;
     }
     raiseCommitOnRestart(raft);
     if (resolved.applied > NO_INDEX) raft.log.appliedTo(resolved.applied, 0);
@@ -221,7 +222,7 @@ export class RawNode {
 
   /**
    * The process was paused, or time jumped, by more than a tick: a lease counted in ticks is worth nothing until a
-   * quorum confirms the leadership again. Only lease-based reads depend on it.
+   * quorum confirms the leadership again. Matters only to lease-based reads with `safeguards`.
    */
   voidLease(): void {
     this.#raft.rounds.voidLease();

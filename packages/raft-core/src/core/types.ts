@@ -108,7 +108,10 @@ export interface Message {
   readonly reject: boolean;
   /** On a rejected append: the follower's best guess of where the logs agree. */
   readonly rejectHint: LogIndex;
-  /** The core's own bytes: the round of a heartbeat, why a vote is asked for, or what a rejected vote knows of commits. */
+  /**
+   * The core's own bytes: the round of a heartbeat, why a vote is asked for, or (with `safeguards`) what whoever rejects a
+   * vote knows to be committed.
+   */
   readonly context: Uint8Array;
   /** On messages to a local storage thread: what to deliver once the work is durable or applied. */
   readonly responses: readonly Message[];

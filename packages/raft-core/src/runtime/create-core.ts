@@ -4,7 +4,7 @@ import type { ResolvedOptions } from './options.ts';
 import type { Recovered } from './recovery.ts';
 import { StorageView } from './storage-view.ts';
 
-/** A core as this runtime drives it: pre-votes, quorum checks and asynchronous writes always on. */
+/** A core as this runtime drives it: pre-votes, quorum checks, asynchronous writes and safeguards always on. */
 export function createCore<Result>(
   options: ResolvedOptions<Result>,
   recovered: Recovered,
@@ -34,6 +34,7 @@ export function createCore<Result>(
     // A forwarded proposal has no position, so nobody could tell what became of it.
     disableProposalForwarding: true,
     stepDownOnRemoval: true,
+    safeguards: true,
     ...(options.onCoreEvent === undefined ? {} : { onEvent: options.onCoreEvent }),
   });
 }

@@ -20,6 +20,7 @@ import {
 /* Bugs that consensus libraries have shipped. Those of reads are in reads.test.ts, figure 8 is among the paper's rules. */
 
 const three = ids(1, 2, 3);
+const SAFE = { safeguards: true };
 
 describe('votes and acknowledgements', () => {
   it('a vote survives a crash: the restarted voter refuses another candidate of the same term', () => {
@@ -148,7 +149,7 @@ describe('membership and snapshots', () => {
   });
 
   it('a newcomer accepts a snapshot from before it was added', () => {
-    const network = new Network(three);
+    const network = new Network(three, SAFE);
     network.elect(1);
     network.propose('a');
     compactAt(network.member(1), toLogIndex(network.member(1).committed));
@@ -180,7 +181,7 @@ describe('membership and snapshots', () => {
       data: encodeConfChange(change({ type: 'addNode', nodeId: toNodeId(id) })),
     }));
     const log = changes.flatMap((logged) => [logged, entry(1, logged.index + 1)]);
-    const raw = rawNode(1, storageWith(confState(three), log, hardState(1, 0, 2)));
+    const raw = rawNode(1, storageWith(confState(three), log, hardState(1, 0, 2)), SAFE);
     expect(raw.basicStatus().committed).toBe(5);
     // It campaigns only when they are applied: under the configuration before the last change, not under an older one.
     raw.campaign();
@@ -209,8 +210,9 @@ describe('membership and snapshots', () => {
     network.add(
       toNodeId(1),
       storageWith(demoted, [entry(1, 3), entry(1, 4), entry(1, 5)], hardState(1, 1, 3)),
+      SAFE,
     );
-    network.add(toNodeId(2), storageWith(joint, [leaves], hardState(1, 1, 2)));
+    network.add(toNodeId(2), storageWith(joint, [leaves], hardState(1, 1, 2)), SAFE);
     network.run(60);
     expect(network.leader?.id).toBe(2);
     expect(network.member(2).raw.confState()).toEqual(demoted);

@@ -125,7 +125,7 @@ describe('the log as one sequence', () => {
       const part = log().slice(toLogIndex(3), toLogIndex(8), limit) ?? [];
       expect(part.length).toBeGreaterThanOrEqual(1);
       expect(part).toEqual(whole.slice(0, part.length));
-      const size = part.reduce((sum, { data }) => sum + 6 + (data.length === 0 ? 0 : 2 + data.length), 0);
+      const size = part.reduce((sum, { data }) => sum + 4 + (data.length === 0 ? 0 : 2 + data.length), 0);
       if (part.length > 1) expect(size).toBeLessThanOrEqual(limit);
     }
   });
@@ -161,22 +161,24 @@ describe('the size of an entry', () => {
     return encodeConfChange(of);
   };
 
-  // Bytes of the same change in raftpb: each scalar field takes a tag and a varint even when it is 0.
+  // Bytes of the same change in raftpb: each scalar field that is set takes a tag and a varint even when it is 0.
   it.each<[string, EntryType, Uint8Array, number]>([
     ['a normal entry', 'normal', bytes('foo'), 3],
     ['one change', 'confChangeV2', change([2]), 2 + (2 + 4)],
     ['a change of a node with a large id', 'confChangeV2', change([300]), 2 + (2 + 5)],
     ['two changes with a context', 'confChangeV2', change([2, 3], 'abc'), 2 + 2 * (2 + 4) + (2 + 3)],
     ['leaving a joint configuration, with bytes', 'confChangeV2', change([]), 2],
-    ['a change of the first version', 'confChange', change([2]), 2 + 2 + 2],
-    ['a change of the first version with a context', 'confChange', change([2], 'abc'), 2 + 2 + 2 + (2 + 3)],
+    ['a change of the first version', 'confChange', change([2]), 2 + 2],
+    ['a change of the first version with a context', 'confChange', change([2], 'abc'), 2 + 2 + (2 + 3)],
     ['a change that cannot be decoded', 'confChangeV2', Uint8Array.of(99, 1, 2), 3],
   ])('of %s is that of its protocol buffers encoding', (_what, type, data, expected) => {
-    expect(size(type, data)).toEqual({ entry: 6 + 2 + expected, payload: expected });
+    const head = type === 'normal' ? 4 : 6;
+    expect(size(type, data)).toEqual({ entry: head + 2 + expected, payload: expected });
   });
 
   it('of an entry without data is that of its head alone', () => {
-    for (const type of ['normal', 'confChange', 'confChangeV2'] as const) {
+    expect(size('normal', new Uint8Array(0))).toEqual({ entry: 4, payload: 0 });
+    for (const type of ['confChange', 'confChangeV2'] as const) {
       expect(size(type, new Uint8Array(0))).toEqual({ entry: 6, payload: 0 });
     }
   });

@@ -208,8 +208,11 @@ export class Network {
     return member;
   }
 
-  /** A node that knows nothing yet, to be added to the group. */
-  addEmpty(id: number, options: NodeOptions = {}): Member {
+  /**
+   * A node that knows nothing yet, to be added to the group. The snapshot that it will get is of the founders alone, so
+   * that it needs the safeguards.
+   */
+  addEmpty(id: number, options: NodeOptions = { safeguards: true }): Member {
     return this.add(toNodeId(id), new MemoryStorage(), options);
   }
 

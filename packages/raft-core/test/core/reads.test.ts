@@ -5,7 +5,8 @@ import { bytes, confState, entries, hardState, ids, Network, storageWith, text }
 import type { Member, NodeOptions } from './network.ts';
 
 const three = ids(1, 2, 3);
-const LEASE: NodeOptions = { checkQuorum: true, readOnlyOption: 'leaseBased', electionTick: 10 };
+const SAFE: NodeOptions = { safeguards: true };
+const LEASE: NodeOptions = { ...SAFE, checkQuorum: true, readOnlyOption: 'leaseBased', electionTick: 10 };
 
 /** Nodes that start with a term keep to an old promise first; then node 1 is elected. */
 function leaseGroup(): { readonly network: Network; readonly leader: Member } {
@@ -118,6 +119,7 @@ describe('hazard 19: a read before the new leader’s first commit', () => {
     const single = network.add(
       toNodeId(1),
       storageWith(confState(ids(1)), entries(1, 1), hardState(1, 0, 2)),
+      SAFE,
     );
     single.raw.campaign();
     const vote = single.raw.ready();
@@ -130,7 +132,7 @@ describe('hazard 19: a read before the new leader’s first commit', () => {
   });
 
   it('reads that waited are forgotten when the leadership is lost', () => {
-    const network = new Network(three);
+    const network = new Network(three, SAFE);
     network.only(({ type }) => !type.startsWith('MsgApp'));
     const leader = network.elect(1);
     leader.raw.readIndex(bytes('r'));

@@ -34,7 +34,8 @@ import type { NewestSnapshot } from './open-log.ts';
 import { readEntries, readLineChecksum, readPreviousChecksum } from './reader.ts';
 import { Remover, removeLogFiles } from './remover.ts';
 import { TailCache } from './tail-cache.ts';
-import { createLogFile, replaceLogFile, splitAppend } from './writer.ts';
+import { SpareFile } from './spare-file.ts';
+import { replaceLogFile, splitAppend, writeLogFile } from './writer.ts';
 
 /** A synchronous read of old entries stops after this much, so that it blocks for a few milliseconds at most. */
 const SYNC_READ_SIZE_BYTES_MAX = 4 * 1024 * 1024;
@@ -73,6 +74,7 @@ export class WalLogStore implements LogStore {
   #lastChecksum = 0;
   #hint: CommitHint;
   #remover: Remover;
+  readonly #spare: SpareFile;
   /** Entries of a file that is being rewritten, for readers meanwhile. */
   #pinned: readonly Entry[] = [];
 
@@ -89,6 +91,7 @@ export class WalLogStore implements LogStore {
     this.#cache = new TailCache(options.tailCacheSizeBytes);
     this.#hint = new CommitHint(this.#fileSystem, this.#layout.raft, options.onWarning);
     this.#remover = new Remover(this.#fileSystem, this.#layout.wal, options.onWarning);
+    this.#spare = new SpareFile(this.#fileSystem, this.#layout.wal);
   }
 
   async open(): Promise<LogStoreState> {
@@ -194,7 +197,10 @@ export class WalLogStore implements LogStore {
     const first = entries[0];
     if (first === undefined) return;
     const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload);
-    await createLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded);
+    await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, () =>
+      this.#spare.take(first.index),
+    );
+    this.#spare.prepare(first.index + entries.length);
     this.#index.addFile(first.index, encoded.bytes.length);
     for (const [position, entry] of entries.entries()) {
       this.#index.addEntry(encoded.offsets[position] ?? 0, entry.term);
@@ -208,6 +214,7 @@ export class WalLogStore implements LogStore {
    * gone, and the declaration is withdrawn before entries with these indexes can be appended again.
    */
   async #truncate(from: number): Promise<void> {
+    await this.#spare.discard();
     await this.#setBounds({ ...this.#bounds, truncateFrom: from });
     this.#lastChecksum =
       from - 1 <= this.#bounds.compactedIndex
@@ -334,6 +341,7 @@ export class WalLogStore implements LogStore {
     return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
       await this.#persistVote(hardState);
       await this.#remover.idle();
+      await this.#spare.discard();
       const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };
       await this.#setBounds({ ...bounds, truncateFrom: index + 1 });
       this.#cache.clear();
@@ -357,6 +365,8 @@ export class WalLogStore implements LogStore {
     this.#remover.stop();
     await this.idle();
     await this.#hint.close();
+    // What it fails over has no bearing on what is durable: the next start removes an empty file.
+    await this.#spare.discard().catch(() => undefined);
     this.#cache.clear();
     await this.#releaseLock();
   }

@@ -6,6 +6,8 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 import { replaceFile } from '../meta/replace-file.ts';
 import type { EncodedAppend } from './line.ts';
+import { createFile } from './spare-file.ts';
+import type { NewFile } from './spare-file.ts';
 
 /** Appends larger than this are split: to encode a file takes a few milliseconds at most, and to recover it little memory. */
 const FILE_SIZE_BYTES_TARGET = 1024 * 1024;
@@ -27,27 +29,29 @@ export function* splitAppend(entries: readonly Entry[], entriesPerFile: number):
 }
 
 /**
- * Creates a log file; contents and name are durable when it resolves. The two syncs run side by side: until both are
- * through nothing is acknowledged, and what a crash leaves of either alone is a torn tail.
+ * Writes a log file, to `prepared` where there is such a file; contents and name are durable when it resolves. The two
+ * syncs run side by side: until both are through nothing is acknowledged, and what a crash leaves of either alone is a
+ * torn tail.
  */
-export async function createLogFile(
+export async function writeLogFile(
   fileSystem: FileSystem,
   directory: string,
   first: number,
   append: EncodedAppend,
+  prepared?: () => Promise<NewFile | undefined>,
 ): Promise<void> {
-  const path = join(directory, walFileName(first));
+  const name = walFileName(first);
   try {
-    const file = await fileSystem.open(path, 'create');
+    const { file, named } = (await prepared?.()) ?? (await createFile(fileSystem, directory, name));
     try {
       await file.write(append.bytes, 0);
-      const outcomes = await Promise.allSettled([file.sync(), fileSystem.syncDirectory(directory)]);
+      const outcomes = await Promise.allSettled([file.sync(), named]);
       for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw ioError(error, `appending from entry ${first} on`, path);
+    throw ioError(error, `appending from entry ${first} on`, join(directory, name));
   }
 }
 

@@ -7,7 +7,7 @@ import { walFileName } from '../layout.ts';
 import type { Layout } from '../layout.ts';
 import { encodeAppend } from '../log/line.ts';
 import { FileBuffer } from '../log/recover.ts';
-import { createLogFile } from '../log/writer.ts';
+import { writeLogFile } from '../log/writer.ts';
 import { writeBounds } from '../meta/metadata.ts';
 import type { Bounds } from '../meta/metadata.ts';
 import { Slices } from '../slices.ts';
@@ -115,7 +115,7 @@ async function writeLog(
     const first = part[0];
     if (first === undefined) return;
     const encoded = encodeAppend(part, checksum, 'auto');
-    await createLogFile(fileSystem, directory, first.index, encoded);
+    await writeLogFile(fileSystem, directory, first.index, encoded);
     checksum = encoded.lastChecksum;
     part = [];
     await slices.breathe();

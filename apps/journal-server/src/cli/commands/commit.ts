@@ -16,6 +16,7 @@ import {
   type ScopeFlags,
 } from '../options.ts';
 import { parseDuration } from '../parse.ts';
+import { printPending } from '../policy/approvals.ts';
 import { printPreview } from '../preview.ts';
 import { countDelta, formatCounts } from '../render.ts';
 
@@ -58,6 +59,7 @@ export function register(program: Command, context: CliContext): void {
       if (flags.dryRun === true) return printPreview(context, await journal.preview(entry));
       const receipt = await journal.append(entry);
       if (context.globals.json) return context.out.json(receipt);
+      if (receipt.pending_approval === true) return printPending(context, receipt);
       const change = formatCounts(countDelta(delta)) || 'nothing changes';
       context.out.line(`committed ${String(receipt.sequence)} to ${formatScope(scope)}: ${change}`);
     });

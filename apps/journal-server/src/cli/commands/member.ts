@@ -1,74 +1,87 @@
 /** `pact-journal member`: changes of the Raft group. */
-import { Argument, type Command } from 'commander';
+import { Argument, Option, type Command } from 'commander';
+import type { JournalClient, MemberStatus } from '@pact-journal/journal-client';
 import { parseEndpoint, type CliContext } from '../context.ts';
-import type { MemberStatus } from '@pact-journal/journal-client';
 import { withJournal } from '../journal.ts';
+import { untilCaughtUp, untilVoter } from '../member-waits.ts';
 import { memberRow, MEMBER_COLUMNS } from '../members.ts';
-import { parseCount } from '../parse.ts';
+import { parseCount, parseDuration } from '../parse.ts';
 import { printTable } from '../tables.ts';
 
 interface AddFlags {
   readonly raft: string;
   readonly grpc: string;
   readonly metrics?: string;
-  readonly promote?: boolean;
+  readonly promoteWhenCaughtUp?: boolean;
+  readonly wait?: number;
+}
+
+interface WaitFlags {
+  readonly wait?: number;
 }
 
 export function register(program: Command, context: CliContext): void {
   const member = program.command('member').description('List and change the members of the Raft group.');
   const id = (name: string, what: string) => new Argument(`<${name}>`, what).argParser(parseCount(name, 1));
   const address = (option: string) => (text: string) => parseEndpoint(text, option);
+  const wait = (what: string) => new Option('--wait <duration>', what).argParser(parseDuration('--wait'));
+  const change = (change: (journal: JournalClient) => Promise<readonly MemberStatus[]>) =>
+    withJournal(context, async (journal) => printMembers(context, await change(journal)));
 
   member
     .command('list')
     .description('List members.')
-    .action(() => withJournal(context, async (journal) => printMembers(context, await journal.members())));
+    .action(() => change((journal) => journal.members()));
 
   member
     .command('add-learner')
-    .description('Add a node that receives the log without a vote.')
+    .description(
+      'Add a node that receives the log without a vote. `serve --join` does it for the node itself.',
+    )
     .addArgument(id('id', 'its node id, never used before in this group'))
     .requiredOption('--raft <host:port>', 'where its peers reach it', address('--raft'))
     .requiredOption('--grpc <host:port>', 'where its clients reach it', address('--grpc'))
     .option('--metrics <host:port>', 'where its metrics are', address('--metrics'))
-    .option('--promote', 'give it a vote once it has caught up')
+    .option('--promote-when-caught-up', 'give it a vote once it has caught up')
+    .addOption(wait('return only when it has caught up, and has its vote if that was asked for'))
     .action((newId: number, flags: AddFlags) =>
-      withJournal(context, async (journal) => {
-        const members = await journal.addLearner({
-          id: newId,
-          raft: flags.raft,
-          grpc: flags.grpc,
-          metrics: flags.metrics ?? '',
-          auto_promote: flags.promote === true,
-        });
-        printMembers(context, members);
+      change(async (journal) => {
+        const promote = flags.promoteWhenCaughtUp === true;
+        const { raft, grpc, metrics = '' } = flags;
+        const members = await journal.addLearner({ id: newId, raft, grpc, metrics, auto_promote: promote });
+        if (flags.wait === undefined) return members;
+        return promote
+          ? untilVoter(journal, newId, flags.wait)
+          : untilCaughtUp(journal, newId, flags.wait, () => journal.members());
       }),
     );
 
   member
     .command('promote')
-    .description('Give a learner a vote.')
+    .description('Give a learner a vote; refused while it lags.')
     .addArgument(id('id', 'the learner'))
-    .action((learner: number) =>
-      withJournal(context, async (journal) => printMembers(context, await journal.promoteMember(learner))),
+    .addOption(wait('wait until it has caught up'))
+    .action((learner: number, flags: WaitFlags) =>
+      change((journal) =>
+        untilCaughtUp(journal, learner, flags.wait ?? 0, () => journal.promoteMember(learner)),
+      ),
     );
 
   member
     .command('remove')
-    .description('Take a member out; refused where the rest would have no quorum.')
+    .description('Take a member out; refused where the rest would have no quorum. A leader hands over first.')
     .addArgument(id('id', 'the member'))
-    .action((leaving: number) =>
-      withJournal(context, async (journal) => printMembers(context, await journal.removeMember(leaving))),
-    );
+    .action((leaving: number) => change((journal) => journal.removeMember(leaving)));
 
   member
     .command('replace')
-    .description('Replace a member by a learner in one step.')
+    .description('Replace a voter, dead or alive, by a learner in one step; refused while the learner lags.')
     .addArgument(id('old', 'the member to take out'))
     .addArgument(id('new', 'the learner that takes its place'))
-    .action((oldId: number, newId: number) =>
-      withJournal(context, async (journal) =>
-        printMembers(context, await journal.replaceMember(oldId, newId)),
+    .addOption(wait('wait until the learner has caught up'))
+    .action((oldId: number, newId: number, flags: WaitFlags) =>
+      change((journal) =>
+        untilCaughtUp(journal, newId, flags.wait ?? 0, () => journal.replaceMember(oldId, newId)),
       ),
     );
 

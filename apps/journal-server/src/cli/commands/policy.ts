@@ -1,4 +1,4 @@
-/** `pact-journal policy`: a virtual cluster's policy. */
+/** `pact-journal policy`: a virtual cluster's policy, what it allows, and changes that wait for a second person. */
 import { parsePolicy, type VClusterPolicy } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
@@ -6,6 +6,8 @@ import { CliError } from '../errors.ts';
 import { parseJson, readInput } from '../input.ts';
 import { withJournal } from '../journal.ts';
 import { addAuthorOptions, authorOf, type AuthorFlags } from '../options.ts';
+import { registerApprovals, registerDecision } from '../policy/approvals.ts';
+import { registerEvaluate } from '../policy/evaluate.ts';
 import { printFields } from '../tables.ts';
 
 interface SetFlags extends AuthorFlags {
@@ -15,7 +17,9 @@ interface SetFlags extends AuthorFlags {
 }
 
 export function register(program: Command, context: CliContext): void {
-  const policy = program.command('policy').description("Read and set a virtual cluster's policy.");
+  const policy = program
+    .command('policy')
+    .description("Read and set a virtual cluster's policy, ask what it allows, approve changes.");
 
   policy
     .command('get')
@@ -61,6 +65,11 @@ export function register(program: Command, context: CliContext): void {
       else context.out.line(`policy of ${vcluster} set (${outcome.policy_ref})`);
     });
   });
+
+  registerEvaluate(policy, context);
+  registerApprovals(policy, context);
+  registerDecision(policy, context, { name: 'approve', decision: 'approved' });
+  registerDecision(policy, context, { name: 'deny', decision: 'rejected' });
 }
 
 function checked(json: unknown, vcluster: string): VClusterPolicy {

@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../google/protobuf/timestamp.ts";
 import { ConfigEntry, EntryType, Identity, MountSpec, Scope, StateDelta } from "./config.ts";
+import { VClusterPolicy } from "./policy.ts";
 
 /** What an administrator did on a node. */
 export const OperationType = {
@@ -101,6 +102,8 @@ export interface AppendReceipt {
   index: number;
   /** Raft term. */
   term: number;
+  /** The entry is a PendingApproval: it takes effect once a second person approves it, by this sequence as its id. */
+  pendingApproval: boolean;
 }
 
 /** Why a command was not appended. */
@@ -576,7 +579,41 @@ export interface JournalEntry {
     | string
     | undefined;
   /** On the rollback that ends a ttl: the entry that ran out. */
-  expires?: number | undefined;
+  expires?:
+    | number
+    | undefined;
+  /** On a policy update: the policy that it set; on one that waits for approval: is to set. */
+  policy:
+    | VClusterPolicy
+    | undefined;
+  /** On an entry that asks for approval. */
+  proposal:
+    | ApprovalProposal
+    | undefined;
+  /** On the entry that an approval brought about, or that records why there is none. */
+  decision: ApprovalDecision | undefined;
+}
+
+/** What a second person is asked to approve: the entry around it, as one of this type. */
+export interface ApprovalProposal {
+  /** Of the entry that approval appends. */
+  entryType: EntryType;
+  /** From this time on it can no longer be approved. */
+  expiresAt: Timestamp | undefined;
+}
+
+/** What became of it. */
+export interface ApprovalDecision {
+  /** The entry that asked. */
+  pending: number;
+  /** `approved`, `rejected` or `expired`. */
+  outcome: string;
+  /** Who decided. */
+  by:
+    | Identity
+    | undefined;
+  /** Why. */
+  reason?: string | undefined;
 }
 
 /** Which entry to read. */
@@ -1157,7 +1194,7 @@ export const AppendOutcome: MessageFns<AppendOutcome> = {
 };
 
 function createBaseAppendReceipt(): AppendReceipt {
-  return { sequence: undefined, index: 0, term: 0 };
+  return { sequence: undefined, index: 0, term: 0, pendingApproval: false };
 }
 
 export const AppendReceipt: MessageFns<AppendReceipt> = {
@@ -1170,6 +1207,9 @@ export const AppendReceipt: MessageFns<AppendReceipt> = {
     }
     if (message.term !== 0) {
       writeUint64(writer.uint32(24), message.term);
+    }
+    if (message.pendingApproval !== false) {
+      writer.uint32(32).bool(message.pendingApproval);
     }
     return writer;
   },
@@ -1211,6 +1251,14 @@ export const AppendReceipt: MessageFns<AppendReceipt> = {
             message.term = readUint64(reader);
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pendingApproval = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1231,6 +1279,7 @@ export const AppendReceipt: MessageFns<AppendReceipt> = {
     message.sequence = object.sequence ?? undefined;
     message.index = object.index ?? 0;
     message.term = object.term ?? 0;
+    message.pendingApproval = object.pendingApproval ?? false;
     return message;
   },
 };
@@ -4706,7 +4755,15 @@ export const ListOverlaysResponse: MessageFns<ListOverlaysResponse> = {
 };
 
 function createBaseJournalEntry(): JournalEntry {
-  return { entry: undefined, hash: "", message: undefined, expires: undefined };
+  return {
+    entry: undefined,
+    hash: "",
+    message: undefined,
+    expires: undefined,
+    policy: undefined,
+    proposal: undefined,
+    decision: undefined,
+  };
 }
 
 export const JournalEntry: MessageFns<JournalEntry> = {
@@ -4722,6 +4779,15 @@ export const JournalEntry: MessageFns<JournalEntry> = {
     }
     if (message.expires !== undefined) {
       writeUint64(writer.uint32(32), message.expires);
+    }
+    if (message.policy !== undefined) {
+      VClusterPolicy.encode(message.policy, writer.uint32(42).fork()).join();
+    }
+    if (message.proposal !== undefined) {
+      ApprovalProposal.encode(message.proposal, writer.uint32(50).fork()).join();
+    }
+    if (message.decision !== undefined) {
+      ApprovalDecision.encode(message.decision, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -4771,6 +4837,30 @@ export const JournalEntry: MessageFns<JournalEntry> = {
             message.expires = readUint64(reader);
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.policy = VClusterPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.proposal = ApprovalProposal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.decision = ApprovalDecision.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4794,6 +4884,175 @@ export const JournalEntry: MessageFns<JournalEntry> = {
     message.hash = object.hash ?? "";
     message.message = object.message ?? undefined;
     message.expires = object.expires ?? undefined;
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? VClusterPolicy.fromPartial(object.policy)
+      : undefined;
+    message.proposal = (object.proposal !== undefined && object.proposal !== null)
+      ? ApprovalProposal.fromPartial(object.proposal)
+      : undefined;
+    message.decision = (object.decision !== undefined && object.decision !== null)
+      ? ApprovalDecision.fromPartial(object.decision)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseApprovalProposal(): ApprovalProposal {
+  return { entryType: 0, expiresAt: undefined };
+}
+
+export const ApprovalProposal: MessageFns<ApprovalProposal> = {
+  encode(message: ApprovalProposal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entryType !== 0) {
+      writer.uint32(8).int32(message.entryType);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApprovalProposal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApprovalProposal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entryType = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ApprovalProposal>): ApprovalProposal {
+    return ApprovalProposal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApprovalProposal>): ApprovalProposal {
+    const message = createBaseApprovalProposal();
+    message.entryType = object.entryType ?? 0;
+    message.expiresAt = (object.expiresAt !== undefined && object.expiresAt !== null)
+      ? Timestamp.fromPartial(object.expiresAt)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseApprovalDecision(): ApprovalDecision {
+  return { pending: 0, outcome: "", by: undefined, reason: undefined };
+}
+
+export const ApprovalDecision: MessageFns<ApprovalDecision> = {
+  encode(message: ApprovalDecision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pending !== 0) {
+      writeUint64(writer.uint32(8), message.pending);
+    }
+    if (message.outcome !== "") {
+      writer.uint32(18).string(message.outcome);
+    }
+    if (message.by !== undefined) {
+      Identity.encode(message.by, writer.uint32(26).fork()).join();
+    }
+    if (message.reason !== undefined) {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApprovalDecision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApprovalDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pending = readUint64(reader);
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = Identity.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ApprovalDecision>): ApprovalDecision {
+    return ApprovalDecision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApprovalDecision>): ApprovalDecision {
+    const message = createBaseApprovalDecision();
+    message.pending = object.pending ?? 0;
+    message.outcome = object.outcome ?? "";
+    message.by = (object.by !== undefined && object.by !== null) ? Identity.fromPartial(object.by) : undefined;
+    message.reason = object.reason ?? undefined;
     return message;
   },
 };

@@ -29,7 +29,10 @@ export interface PolicyEvalRequest {
   scope:
     | Scope
     | undefined;
-  /** What, for example `commit`, `rollback`, `exec`, `shell`, `emergency_start`. */
+  /**
+   * What: `read`, `commit`, `rollback`, `auto_converge`, `boot_config`, `exec`, `shell`, `service_lifecycle`,
+   * `emergency_start`, `emergency_end`, `policy_update`, `approve`, `node_state` or `node_assign`. Others are denied.
+   */
   action: string;
   /** The change that a commit would make. */
   proposedChange?:
@@ -45,7 +48,7 @@ export interface PolicyEvalResponse {
   authorized: boolean;
   /** The policy that decided. */
   policyRef: string;
-  /** Why not. */
+  /** Why not; where it is authorized: what the policy, which only warns, has against it. */
   denialReason?:
     | string
     | undefined;
@@ -57,7 +60,7 @@ export interface PolicyEvalResponse {
 export interface ApprovalRequired {
   /** The kind of approval, for example `two_person`. */
   approvalType: string;
-  /** What to hand to DecideApproval. */
+  /** What to hand to DecideApproval; empty while nobody has asked for this change, which is done by committing it. */
   pendingApprovalId: string;
 }
 
@@ -151,7 +154,7 @@ export interface UpdatePolicyResponse {
 
 /** Which approvals to list. */
 export interface ListApprovalsRequest {
-  /** Only those of this scope, as PendingApprovalEntry shows it. */
+  /** Only those of this scope, as PendingApprovalEntry shows it, or of the virtual cluster or node of this name. */
   scopeFilter?: string | undefined;
 }
 
@@ -163,15 +166,15 @@ export interface ListApprovalsResponse {
 
 /** A change that waits for a second person. */
 export interface PendingApprovalEntry {
-  /** What to hand to DecideApproval. */
+  /** What to hand to DecideApproval: the sequence of the journal's entry that asks. */
   approvalId: string;
-  /** What is to be done. */
+  /** What is to be done, as Evaluate names it. */
   action: string;
   /** Where. */
   scope: string;
   /** Who asked. */
   requester: string;
-  /** `pending`, `approved`, `rejected` or `expired`. */
+  /** `pending`, or `expired` where its time is up and the journal is about to say so. */
   status: string;
   /** When it was asked for. */
   createdAt:
@@ -1503,7 +1506,10 @@ export const PolicyServiceDefinition = {
     responseSerialize: (value: VClusterPolicy): Buffer => asBuffer(VClusterPolicy.encode(value).finish()),
     responseDeserialize: (value: Buffer): VClusterPolicy => VClusterPolicy.decode(value),
   },
-  /** Replaces a virtual cluster's policy and records who did it, in one command. */
+  /**
+   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
+   * person, that is asked for instead: `success` is false, and `error` names the approval.
+   */
   updatePolicy: {
     path: "/pact.policy.PolicyService/UpdatePolicy" as const,
     requestStream: false as const,
@@ -1544,7 +1550,10 @@ export interface PolicyServiceServer extends UntypedServiceImplementation {
   evaluate: handleUnaryCall<PolicyEvalRequest, PolicyEvalResponse>;
   /** The policy in force: the stored one or the defaults. */
   getEffectivePolicy: handleUnaryCall<GetPolicyRequest, VClusterPolicy>;
-  /** Replaces a virtual cluster's policy and records who did it, in one command. */
+  /**
+   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
+   * person, that is asked for instead: `success` is false, and `error` names the approval.
+   */
   updatePolicy: handleUnaryCall<UpdatePolicyRequest, UpdatePolicyResponse>;
   /** Changes that wait for a second person. */
   listPendingApprovals: handleUnaryCall<ListApprovalsRequest, ListApprovalsResponse>;
@@ -1585,7 +1594,10 @@ export interface PolicyServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: VClusterPolicy) => void,
   ): ClientUnaryCall;
-  /** Replaces a virtual cluster's policy and records who did it, in one command. */
+  /**
+   * Replaces a virtual cluster's policy and records who did it, in one command. Where the policy in force wants a second
+   * person, that is asked for instead: `success` is false, and `error` names the approval.
+   */
   updatePolicy(
     request: UpdatePolicyRequest,
     callback: (error: ServiceError | null, response: UpdatePolicyResponse) => void,

@@ -6,12 +6,12 @@ import type { ConfChange, Entry } from '../types.ts';
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /**
- * What an entry counts against size limits, in bytes: what it takes in the protocol buffers encoding that other Raft
- * implementations use, so that the same limits cut batches at the same entries.
+ * What an entry counts against size limits, in bytes: what it takes in the protocol buffers encoding of etcd's library,
+ * so that the same limits cut batches at the same entries. The type is written only if it is not `normal`.
  */
 export function entrySize(entry: Entry): number {
   const length = dataSize(entry);
-  const head = 4 + varintSize(entry.term) + varintSize(entry.index);
+  const head = (entry.type === 'normal' ? 2 : 4) + varintSize(entry.term) + varintSize(entry.index);
   return head + bytesFieldSize(length);
 }
 
@@ -64,9 +64,9 @@ function dataSize({ type, data }: Pick<Entry, 'type' | 'data'>): number {
   }
 }
 
-/** Fields: 1 an id that is 0 here, 2 the type, 3 the node, 4 the context if there is one. All but that are always written. */
+/** Fields: 2 the type, 3 the node, 4 the context if there is one. */
 function changeV1Size({ changes, context }: ConfChange): number {
-  return 2 + 2 + 1 + varintSize(changes[0]?.nodeId ?? 0) + bytesFieldSize(context.length);
+  return 2 + 1 + varintSize(changes[0]?.nodeId ?? 0) + bytesFieldSize(context.length);
 }
 
 /** Fields: 1 the transition, 2 for each change its type (1) and node (2), 3 the context if there is one. */

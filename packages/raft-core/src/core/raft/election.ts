@@ -48,14 +48,14 @@ export function startElection(raft: Raft, kind: CampaignKind): void {
  * with the longer log is elected, and nothing needs to be told.
  */
 export function commitHint(raft: Raft): Uint8Array {
-  if (raft.promotable()) return NO_BYTES;
+  if (!raft.config.safeguards || raft.promotable()) return NO_BYTES;
   const { committed } = raft.log;
   return encodeUints(committed, raft.log.termOrZero(committed));
 }
 
 /** What is committed is so for ever, whoever says it; it says something about this log if it has the same entry. */
 export function takeCommitHint(raft: Raft, message: Message): void {
-  if (!message.reject) return;
+  if (!raft.config.safeguards || !message.reject) return;
   const [index, term] = decodeUints(message.context, 2) ?? [];
   if (index === undefined || term === undefined || index > raft.log.lastIndex()) return;
   if (raft.role === 'leader' || !raft.log.maybeCommit(toTerm(term), toLogIndex(index))) return;

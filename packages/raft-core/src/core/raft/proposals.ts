@@ -46,9 +46,13 @@ const DROP_TEXT: Readonly<Record<ProposalDropReason, string>> = {
  */
 function vetConfChanges(raft: Raft, proposed: readonly ProposedEntry[]): readonly ProposedEntry[] {
   if (proposed.every((entry) => entry.type === 'normal')) return proposed;
+  // All of them first: bytes that are no change refuse the whole proposal, and nothing may have happened by then.
+  const changes = proposed.map((entry) =>
+    entry.type === 'normal' ? undefined : decodeConfChange(entry.data),
+  );
   return proposed.map((entry, position) => {
-    if (entry.type === 'normal') return entry;
-    const change = decodeConfChange(entry.data);
+    const change = changes[position];
+    if (change === undefined) return entry;
     const reason = misfit(raft, change);
     if (reason !== undefined && !raft.config.disableConfChangeValidation) {
       raft.onEvent?.({

@@ -61,12 +61,12 @@ export class Raft {
   pendingConfIndex: LogIndex = NO_INDEX;
   /** Payload bytes appended in this term and not applied yet. Never above the truth, sometimes below. */
   uncommittedBytes = 0;
-  rounds: ReadRounds;
+  rounds = new ReadRounds();
   /** Reads that arrived before the first commit of this leader's term. */
   earlyReads: Message[] = [];
   /**
    * A restarted node does not know whom it promised not to depose, so it keeps the promise to anybody: no vote before
-   * this tick. Only with lease-based reads.
+   * this tick. Only with lease-based reads and `safeguards`.
    */
   voteEmbargoUntilTick = 0;
 
@@ -76,15 +76,10 @@ export class Raft {
     this.onEvent = config.onEvent;
     this.log = new RaftLog(config.id, config.storage, config.maxCommittedSizePerReadyBytes, config.onEvent);
     this.tracker = this.newTracker();
-    this.rounds = this.newRounds();
   }
 
   newTracker(): ProgressTracker {
     return new ProgressTracker(this.config.maxInflightMessages, this.config.maxInflightBytes);
-  }
-
-  newRounds(): ReadRounds {
-    return new ReadRounds(this.config.readOnlyOption === 'leaseBased');
   }
 
   softState(): SoftState {

@@ -1,8 +1,6 @@
-import { NO_INDEX, toLogIndex } from '../ids.ts';
 import { NO_BYTES } from '../message.ts';
-import { jointCommittedIndex } from '../quorum/joint.ts';
+import { jointVoteResult } from '../quorum/joint.ts';
 import type { JointConfig } from '../quorum/joint.ts';
-import type { AckedIndexer } from '../quorum/majority.ts';
 import type { LogIndex, Message, NodeId } from '../types.ts';
 import { decodeUints, encodeUints } from '../uint-bytes.ts';
 
@@ -11,7 +9,14 @@ export interface PendingRead {
   readonly request: Message;
   /** Commit index when the read arrived. */
   readonly index: LogIndex;
-  readonly round: LogIndex;
+}
+
+/** A question to all: am I still your leader? */
+interface Round {
+  /** When it began. */
+  readonly tick: number;
+  readonly answers: Map<NodeId, true>;
+  readonly reads: PendingRead[];
 }
 
 /**
@@ -22,67 +27,54 @@ export interface PendingRead {
  * Rounds are this term's own numbers, never the application's bytes: a late or repeated answer can only confirm what
  * was asked before it was sent. Answers of other terms never get here.
  */
-export class ReadRounds implements AckedIndexer {
-  /** Rounds are counted like indexes, so that the commit arithmetic finds the one that a quorum has reached. */
-  #round: LogIndex = NO_INDEX;
-  #confirmed: LogIndex = NO_INDEX;
-  #pending: PendingRead[] = [];
-  readonly #acks = new Map<NodeId, LogIndex>();
-  /** For unconfirmed rounds, the first of each tick: when it began. */
-  #begun: { readonly round: LogIndex; readonly tick: number }[] = [];
+export class ReadRounds {
+  /** Number of the newest round, 0 before the first. */
+  #newest = 0;
+  /** The rounds that no quorum has answered yet, up to the newest. */
+  #open: Round[] = [];
+  #pending = 0;
   #confirmedTick: number | undefined;
-  readonly #timed: boolean;
-
-  /** @param timed whether anybody will ask when rounds began: for a lease only */
-  constructor(timed: boolean) {
-    this.#timed = timed;
-  }
-
-  ackedIndex(id: NodeId): LogIndex | undefined {
-    return this.#acks.get(id);
-  }
+  /** Rounds up to this one say nothing about a lease. */
+  #voided = 0;
 
   /** Begins a round at `tick`, which this node itself answers at once. */
   begin(self: NodeId, tick: number): void {
-    this.#round = toLogIndex(this.#round + 1);
-    this.#acks.set(self, this.#round);
-    if (!this.#timed) return;
-    const last = this.#begun.at(-1);
-    if (last === undefined || last.tick !== tick) this.#begun.push({ round: this.#round, tick });
+    this.#newest += 1;
+    this.#open.push({ tick, answers: new Map([[self, true]]), reads: [] });
   }
 
   /** Adds a read to the newest round. */
   add(request: Message, index: LogIndex): void {
-    this.#pending.push({ request, index, round: this.#round });
+    this.#open.at(-1)?.reads.push({ request, index });
+    this.#pending += 1;
   }
 
   hasPending(): boolean {
-    return this.#pending.length > 0;
+    return this.#pending > 0;
   }
 
   /** What a heartbeat of the newest round carries. */
   context(): Uint8Array {
-    if (this.#round === NO_INDEX) return NO_BYTES;
-    return encodeUints(this.#round);
+    return this.#newest === 0 ? NO_BYTES : encodeUints(this.#newest);
   }
 
   /** Takes in a heartbeat's answer and returns the reads that are now confirmed, in the order of their arrival. */
   acknowledge(from: NodeId, context: Uint8Array, voters: JointConfig): readonly PendingRead[] {
-    const round = parseRound(context);
-    // A round that never began is not an answer to anything: a peer of another make, or rubbish.
-    if (round === undefined || round > this.#round) return [];
-    const known = this.#acks.get(from);
-    if (known !== undefined && known >= round) return [];
-    this.#acks.set(from, round);
-    const confirmed = jointCommittedIndex(voters, this);
-    if (confirmed <= this.#confirmed || confirmed > this.#round) return [];
-    this.#confirmed = confirmed;
-    this.#noteConfirmedTick(confirmed);
-    const count = this.#pending.findIndex((read) => read.round > confirmed);
-    return this.#pending.splice(0, count === -1 ? this.#pending.length : count);
+    const number = decodeUints(context, 1)?.[0];
+    if (number === undefined) return [];
+    const position = number - (this.#newest - this.#open.length) - 1;
+    const round = this.#open[position];
+    // Confirmed before; or never asked, which is a peer of another make, or rubbish.
+    if (round === undefined) return [];
+    round.answers.set(from, true);
+    if (jointVoteResult(voters, round.answers) !== 'won') return [];
+    const reads = this.#open.splice(0, position + 1).flatMap((confirmed) => confirmed.reads);
+    this.#pending -= reads.length;
+    if (number > this.#voided) this.#confirmedTick = round.tick;
+    return reads;
   }
 
-  /** The tick at which the newest confirmed round had begun, at the latest. */
+  /** The tick at which the newest confirmed round began. */
   confirmedTick(): number | undefined {
     return this.#confirmedTick;
   }
@@ -90,22 +82,6 @@ export class ReadRounds implements AckedIndexer {
   /** What was confirmed so far no longer counts for a lease. Rounds under way neither: they began before the pause. */
   voidLease(): void {
     this.#confirmedTick = undefined;
-    this.#begun = [];
+    this.#voided = this.#newest;
   }
-
-  #noteConfirmedTick(confirmed: LogIndex): void {
-    let covered = 0;
-    for (const begun of this.#begun) {
-      if (begun.round > confirmed) break;
-      this.#confirmedTick = begun.tick;
-      covered += 1;
-    }
-    // The last one stays: later rounds of the same tick are covered by it too.
-    if (covered > 1) this.#begun.splice(0, covered - 1);
-  }
-}
-
-function parseRound(context: Uint8Array): LogIndex | undefined {
-  const round = decodeUints(context, 1)?.[0];
-  return round === undefined ? undefined : toLogIndex(round);
 }

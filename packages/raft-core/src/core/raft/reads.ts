@@ -7,8 +7,12 @@ import { broadcastHeartbeat } from './replication.ts';
 
 /** A read reached the leader (thesis 6.4). */
 export function readAtLeader(raft: Raft, request: Message): void {
-  // A new leader does not know which entries are committed before one of its own term is. That holds for a group of
-  // one as well: the commit index it restarted with may lag behind what it had acknowledged.
+  // Alone it knows what is committed, unless the commit index it restarted with lags behind what it had acknowledged.
+  if (!raft.config.safeguards && isSingleton(raft.tracker.config)) {
+    answerRead(raft, request, raft.log.committed);
+    return;
+  }
+  // A new leader does not know which entries are committed before one of its own term is.
   if (!raft.committedInTerm()) {
     raft.earlyReads.push(request);
     return;
@@ -38,16 +42,18 @@ export function readsOnHeartbeatAnswer(raft: Raft, answer: Message): void {
 /** The periodic heartbeat: it asks again for what is not confirmed, and renews the lease. */
 export function beat(raft: Raft): void {
   const { rounds } = raft;
-  if (raft.config.readOnlyOption === 'leaseBased') rounds.begin(raft.id, raft.ticks);
-  const asks = rounds.hasPending() || raft.config.readOnlyOption === 'leaseBased';
-  broadcastHeartbeat(raft, asks ? rounds.context() : NO_CONTEXT);
+  const { readOnlyOption, safeguards } = raft.config;
+  const renews = readOnlyOption === 'leaseBased' && safeguards;
+  if (renews) rounds.begin(raft.id, raft.ticks);
+  broadcastHeartbeat(raft, renews || rounds.hasPending() ? rounds.context() : NO_CONTEXT);
 }
 
 const NO_CONTEXT = new Uint8Array(0);
 
 function confirmRead(raft: Raft, request: Message): void {
   const { committed } = raft.log;
-  if (isSingleton(raft.tracker.config) || (raft.config.readOnlyOption === 'leaseBased' && leaseHolds(raft))) {
+  const singleton = raft.config.safeguards && isSingleton(raft.tracker.config);
+  if (singleton || (raft.config.readOnlyOption === 'leaseBased' && leaseHolds(raft))) {
     answerRead(raft, request, committed);
     return;
   }
@@ -62,6 +68,7 @@ function confirmRead(raft: Raft, request: Message): void {
  * node's last tick may be almost a tick ago. A leadership transfer overrides the voters' promise.
  */
 function leaseHolds(raft: Raft): boolean {
+  if (!raft.config.safeguards) return true;
   const since = raft.rounds.confirmedTick();
   if (since === undefined || raft.transferTarget !== NO_NODE || raft.transferSent) return false;
   return raft.ticks - since <= raft.config.electionTick - 2;

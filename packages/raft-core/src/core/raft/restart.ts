@@ -14,8 +14,9 @@ const PAGE_BYTES = 1024 * 1024;
  * log are known to be committed. What remains is one change at most, and neighbours overlap.
  */
 export function raiseCommitOnRestart(raft: Raft): void {
+  const { safeguards, disableConfChangeValidation } = raft.config;
   // Without that rule the log proves nothing.
-  if (raft.config.disableConfChangeValidation) return;
+  if (!safeguards || disableConfChangeValidation) return;
   const { log } = raft;
   const end = shiftIndex(log.lastIndex(), 1);
   let last = NO_INDEX;

@@ -4,6 +4,7 @@ import { NO_BYTES } from '../message.ts';
 import type { NodeId, Term } from '../types.ts';
 import { NO_NODE } from '../types.ts';
 import type { Raft } from './raft.ts';
+import { ReadRounds } from './read-rounds.ts';
 import { appendEntries } from './replication.ts';
 
 /** Becomes a follower of `leader` (or of nobody yet) in `term`. */
@@ -66,8 +67,9 @@ function reset(raft: Raft, term: Term): void {
   raft.tracker.resetProgress(raft.id, last, shiftIndex(last, 1));
   raft.pendingConfIndex = NO_INDEX;
   raft.uncommittedBytes = 0;
-  raft.rounds = raft.newRounds();
-  raft.earlyReads = [];
+  raft.rounds = new ReadRounds();
+  // etcd's library answers them when this node leads again.
+  if (raft.config.safeguards) raft.earlyReads = [];
 }
 
 function roleChanged(raft: Raft): void {

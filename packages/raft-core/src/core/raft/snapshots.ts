@@ -52,7 +52,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
     confState.learners.includes(raft.id) ||
     confState.votersOutgoing.includes(raft.id);
   // A newcomer may be sent a snapshot from before it was added; the change that adds it comes with the entries after.
-  const newcomer = raft.tracker.get(raft.id) === undefined;
+  const newcomer = raft.config.safeguards && raft.tracker.get(raft.id) === undefined;
   if (!member && !newcomer) {
     raft.onEvent?.({ type: 'snapshotRefused', node: raft.id, reason: 'notMember', snapshot });
     return false;

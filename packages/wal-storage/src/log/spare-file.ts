@@ -1,0 +1,124 @@
+/**
+ * The file that the next append goes to, created while nobody waits for it: to make a new name durable takes as long as
+ * to make an entry durable.
+ *
+ * It is created empty, and only while appends follow one another closely; some time after the last of them it is
+ * removed, so that a log at rest has no empty file. It appears only when the append before it is durable. So a crash
+ * leaves at most an empty last file behind a whole one (R16 in RECOVERY.md), and a file that was cut short although
+ * another one follows is still damage (R18).
+ */
+import { join } from 'node:path';
+import { ioError, systemErrorCode } from '../errors.ts';
+import type { WalStorageError } from '../errors.ts';
+import type { FileSystem, OpenFile } from '../fs/file-system.ts';
+import { walFileName } from '../layout.ts';
+
+/** Appends with more than this between them do not gain enough. */
+const RHYTHM_MS_MAX = 50;
+const IDLE_MS = 250;
+
+/** A file to write to. */
+export interface NewFile {
+  readonly file: OpenFile;
+  /** Resolves when its name is durable. */
+  readonly named: Promise<void>;
+}
+
+interface Spare extends NewFile {
+  readonly first: number;
+}
+
+/** Creates a file and starts to make its name durable. */
+export async function createFile(fileSystem: FileSystem, directory: string, name: string): Promise<NewFile> {
+  const file = await fileSystem.open(join(directory, name), 'create');
+  const named = fileSystem.syncDirectory(directory);
+  // Whoever writes to the file waits for it too; until then nobody does.
+  named.catch(() => undefined);
+  return { file, named };
+}
+
+export class SpareFile {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  /** What is being prepared or removed, one after the other. Never rejects. */
+  #work: Promise<void> = Promise.resolve();
+  #spare: Spare | undefined;
+  #failure: WalStorageError | undefined;
+  #lastMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(fileSystem: FileSystem, directory: string) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+  }
+
+  /** An append has become durable, and the next one will begin with entry `first`. */
+  prepare(first: number): void {
+    const now = performance.now();
+    const inRhythm = now - this.#lastMs <= RHYTHM_MS_MAX;
+    this.#lastMs = now;
+    if (!inRhythm) return;
+    this.#work = this.#work.then(() => this.#create(first));
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), IDLE_MS).unref();
+  }
+
+  /**
+   * The file for an append that begins with `first`, now the caller's; undefined where there is none. Fails as the
+   * append would have that had created it.
+   */
+  async take(first: number): Promise<NewFile | undefined> {
+    await this.#work;
+    if (this.#failure !== undefined) throw this.#failure;
+    const spare = this.#spare;
+    if (spare === undefined) return undefined;
+    if (spare.first !== first)
+      throw new Error(`the file for entry ${spare.first} was left, ${first} comes next`);
+    this.#spare = undefined;
+    return spare;
+  }
+
+  /** Removes it, durably. To be called before `prepare` may name another entry. */
+  async discard(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#work = this.#work.then(() => this.#remove());
+    await this.#work;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #create(first: number): Promise<void> {
+    if (this.#failure !== undefined || this.#spare !== undefined) return;
+    try {
+      this.#spare = { first, ...(await createFile(this.#fileSystem, this.#directory, walFileName(first))) };
+    } catch (error) {
+      // A full disk is the append's to report, if it is still full then.
+      if (systemErrorCode(error) !== 'ENOSPC') this.#failure = this.#failed(error, 'creating', first);
+    }
+  }
+
+  async #remove(): Promise<void> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare === undefined) return;
+    try {
+      await spare.named;
+      await spare.file.close();
+      await this.#fileSystem.remove(join(this.#directory, walFileName(spare.first)));
+      // Left to chance, it could come back among files of other entries.
+      await this.#fileSystem.syncDirectory(this.#directory);
+    } catch (error) {
+      this.#failure = this.#failed(error, 'removing', spare.first);
+    }
+  }
+
+  #failed(error: unknown, doing: string, first: number): WalStorageError {
+    return ioError(error, `${doing} the file of entry ${first}`, join(this.#directory, walFileName(first)));
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const restMs = this.#lastMs + IDLE_MS - performance.now();
+    if (restMs > 0) this.#timer = setTimeout(() => this.#expire(), Math.ceil(restMs)).unref();
+    else this.#work = this.#work.then(() => this.#remove());
+  }
+}
