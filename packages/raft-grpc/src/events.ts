@@ -29,5 +29,7 @@ export type TransportEvent =
       readonly kind: CallerRefusal;
       readonly reason: string;
     }
+  /** A peer told the time of day in a handshake, which may have been under way for as long as a connection may take. */
+  | { readonly type: 'peerTime'; readonly peer: NodeId; readonly timeMs: number }
   /** Something that a peer sent was not delivered. */
   | { readonly type: 'messageRefused'; readonly peer: NodeId; readonly reason: RefusalReason };

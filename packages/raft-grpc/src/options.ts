@@ -75,6 +75,8 @@ export interface GrpcTransportOptions {
   readonly verifyPeer?: (peer: PeerIdentity) => string | undefined;
   /** What this program is, for the rule of which versions can be mixed. Without: any program is taken. */
   readonly release?: SoftwareRelease;
+  /** The time of day that peers are told at each handshake, in milliseconds since 1970. Without: none. */
+  readonly timeOfDayMs?: () => number;
   readonly limits?: Partial<TransportLimits>;
   readonly timings?: Partial<TransportTimings>;
   /** Told about connections and refusals, for logs. Must not throw. */

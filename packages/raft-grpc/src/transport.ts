@@ -181,7 +181,10 @@ export class GrpcTransport implements Transport {
       open: () => this.#open(peer, address),
       hello: (lane) => this.#hello(peer, lane === 'control' ? WireLane.CONTROL : WireLane.BULK),
       check: (answer) => findVersionMismatch(this.#hello(peer, WireLane.UNSPECIFIED), answer),
-      connected: (lane) => this.#options.onEvent?.({ type: 'connected', peer, lane, address }),
+      connected: (lane, answer) => {
+        this.#options.onEvent?.({ type: 'connected', peer, lane, address });
+        if (answer !== undefined) this.#heardFrom(peer, answer);
+      },
       disconnected: (lane, reason, retryInMs, refused) => {
         this.#options.onEvent?.({ type: 'disconnected', peer, lane, address, reason, retryInMs, refused });
         this.#reportUnreachable(peer);
@@ -191,6 +194,12 @@ export class GrpcTransport implements Transport {
     this.#links.set(peer, link);
     link.connect();
     return link;
+  }
+
+  #heardFrom(peer: NodeId, { softwareVersion, timeMs }: Hello): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined) link.softwareVersion = softwareVersion;
+    if (timeMs > 0) this.#options.onEvent?.({ type: 'peerTime', peer, timeMs });
   }
 
   /** Never from within `send`: the caller is not prepared to be called back. */
@@ -227,6 +236,7 @@ export class GrpcTransport implements Transport {
       oldestProtocolVersion: PROTOCOL_VERSIONS.oldest,
       softwareVersion: this.#options.release?.version ?? '',
       oldestPeerVersion: this.#options.release?.oldestPeer ?? '',
+      timeMs: Math.round(this.#options.timeOfDayMs?.() ?? 0),
       lane,
       toNodeId: to,
       address: this.address,
@@ -240,14 +250,13 @@ export class GrpcTransport implements Transport {
       receive: (from, messages) => {
         if (this.#server !== undefined) handler.receive(from, messages);
       },
-      peerCalled: (peer, { address, softwareVersion }) => {
+      peerCalled: (peer, hello) => {
+        const { address } = hello;
         if (address !== '' && (this.#learned.has(peer) || this.#learned.size < LEARNED_MAX)) {
           this.#learned.set(peer, address);
         }
-        const link = this.#links.get(peer);
-        if (link === undefined) return;
-        link.softwareVersion = softwareVersion;
-        link.connect();
+        this.#heardFrom(peer, hello);
+        this.#links.get(peer)?.connect();
       },
       describeSnapshot: (index, term) => handler.describeSnapshot(index, term),
       readSnapshot: (sha256, offset, maxBytes) => handler.readSnapshot(sha256, offset, maxBytes),

@@ -128,6 +128,7 @@ describe('what a peer sends', () => {
     oldestProtocolVersion: 0,
     softwareVersion: '',
     oldestPeerVersion: '',
+    timeMs: 0,
   };
   const helloFrame = Buffer.from(SendRequest.encode({ hello, messages: [] }).finish());
 

@@ -1,7 +1,7 @@
 /** What a server is made of, once it takes part in its group: who is told of what, and who asks whom. */
 import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
-import { encodeCommand, msToTimestamp } from '@pact-journal/journal-state';
+import { encodeCommand, msToTimestamp, timestampToMs } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
 import type { LokiShipper } from '../loki/index.ts';
 import type { Alarm, Alarms } from './alarms.ts';
@@ -14,6 +14,7 @@ import type { CertificateFacts } from './facts.ts';
 import { LeaderForwarder } from './forwarder.ts';
 import { createGrpcServer, type GrpcServer } from './grpc-server.ts';
 import type { HttpRoute } from './http.ts';
+import type { JournalClock } from './journal-clock.ts';
 import type { JournalMachine } from './journal-machine.ts';
 import type { Logger } from './log.ts';
 import { readdress } from './members.ts';
@@ -33,6 +34,7 @@ export interface PartsOptions {
   readonly version: string;
   readonly log: Logger;
   readonly alarms: Alarms;
+  readonly clock: JournalClock;
   readonly machine: JournalMachine;
   readonly group: RaftGroup;
   /** What this node presents and trusts, for the status and its alarms; none without TLS. */
@@ -54,12 +56,11 @@ export interface Parts {
   readonly routes: ReadonlyMap<string, HttpRoute>;
 }
 
-const now = (): string => msToTimestamp(Date.now());
-
 /** Nothing listens yet when this returns; the leader's duties begin as soon as this node leads. */
 export function createParts(options: PartsOptions): Parts {
-  const { config, log, machine, group, version } = options;
+  const { config, log, machine, group, version, clock } = options;
   const { node } = group;
+  const now = (): string => msToTimestamp(clock.now());
   const journal = (): JournalMachine['state'] => machine.state;
   const writer = new JournalWriter(
     {
@@ -102,7 +103,7 @@ export function createParts(options: PartsOptions): Parts {
         .filter(({ stale }) => stale).length,
     callerRefusals: () => group.callerRefusals,
     disk: () => disk.facts(),
-    loki: () => loki?.lag(Date.now()),
+    loki: () => loki?.lag(clock.now()),
     alarms: () => alarmsOf(options, disk, certificates()),
     pendingSizeBytesMax: config.raft.maxPendingSize,
     version,
@@ -112,7 +113,7 @@ export function createParts(options: PartsOptions): Parts {
     metrics.changed(changes);
   });
   const loki = createLoki(options, { source, writer, observer: metrics.loki });
-  const duties = createDuties(options, overlays, writer, loki);
+  const duties = createDuties(options, overlays, writer, loki, now);
   const readdressed = readdress(config);
   const forwarder = new LeaderForwarder({
     nodeId: config.node.id,
@@ -122,7 +123,7 @@ export function createParts(options: PartsOptions): Parts {
   const observer = metrics.call.bind(metrics);
   const rpc = new RpcHost({ log, forwarder, observer, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
-    context: { log, rpc, writer, journal, overlays: overlays.manager },
+    context: { log, rpc, writer, journal, overlays: overlays.manager, now },
     control: createControl(options, forwarder, disk, certificates),
     append: { forwarder, whoLeads: () => group.whoLeads(), observer },
     bootServer,
@@ -149,10 +150,11 @@ export function createParts(options: PartsOptions): Parts {
 }
 
 function createDuties(
-  { log, machine, group }: PartsOptions,
+  { log, machine, group, clock }: PartsOptions,
   { rebuilder }: Overlays,
   writer: JournalWriter,
   loki: LokiShipper | undefined,
+  now: () => string,
 ): LeaderDuties {
   const { node } = group;
   const duties = new LeaderDuties({
@@ -160,7 +162,10 @@ function createDuties(
     expirer: new Expirer({ journal: () => machine.state, writer, log, now }),
     ...(loki === undefined ? {} : { loki }),
     persistAddresses: () => group.persistAddresses(),
-    caughtUp: () => node.linearizableRead(),
+    caughtUp: async () => {
+      await node.linearizableRead();
+      clock.continueFrom(timestampToMs(machine.state.clock) ?? 0);
+    },
     log,
   });
   machine.onChanges((changes) => {
@@ -175,14 +180,14 @@ function createDuties(
 }
 
 function createControl(
-  { group, machine, alarms, config, version, startedMs }: PartsOptions,
+  { group, machine, alarms, clock, config, version, startedMs }: PartsOptions,
   forwarder: LeaderForwarder,
   disk: DiskUsage,
   certificates: () => readonly CertificateFacts[],
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => alarmsOf({ alarms, machine }, disk, certificates()),
+    alarms: () => alarmsOf({ alarms, machine, clock }, disk, certificates()),
     disk: () => disk.facts(),
     certificates,
     addLearner: (member, promote) => group.addLearner(member, promote),
@@ -200,13 +205,13 @@ function createControl(
 }
 
 function alarmsOf(
-  { alarms, machine }: Pick<PartsOptions, 'alarms' | 'machine'>,
+  { alarms, machine, clock }: Pick<PartsOptions, 'alarms' | 'machine' | 'clock'>,
   disk: DiskUsage,
   certificates: readonly CertificateFacts[],
 ): readonly Alarm[] {
   return [
     ...alarms.list(),
-    ...staleEmergencies(machine.state.emergencies(now())),
+    ...staleEmergencies(machine.state.emergencies(msToTimestamp(clock.now()))),
     ...scarceDisk(disk.last),
     ...endingCertificates(certificates, Date.now()),
   ];

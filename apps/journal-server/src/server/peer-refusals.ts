@@ -35,6 +35,8 @@ export class PeerRefusals {
           this.#refused(event.claimed, event.reason, 'refused a peer that cannot be mixed with this node');
         else this.#log.warn(details, 'refused a connection to the Raft port');
         return;
+      case 'peerTime':
+        return;
       case 'messageRefused':
         this.#log.warn(details, 'refused a message of a peer');
     }

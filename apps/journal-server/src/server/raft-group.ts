@@ -20,6 +20,7 @@ import type { Alarms } from './alarms.ts';
 import { CommitTimes } from './commit-times.ts';
 import type { ClusterFacts } from './facts.ts';
 import type { JournalMachine } from './journal-machine.ts';
+import type { JournalClock } from './journal-clock.ts';
 import { askForMembers, askToJoin } from './joining.ts';
 import type { Logger } from './log.ts';
 import { founders, raftMember, readdress, selfMember } from './members.ts';
@@ -39,6 +40,7 @@ export interface RaftGroupOptions {
   readonly log: Logger;
   readonly version: string;
   readonly alarms: Alarms;
+  readonly clock: JournalClock;
   /** Aborted when the server stops: joining is given up. */
   readonly signal: AbortSignal;
 }
@@ -104,7 +106,9 @@ export class RaftGroup {
     const bootstrap = founders(config, version);
     const { heartbeatInterval, electionTimeout, maxPendingSize } = config.raft;
     const refusals = new PeerRefusals(options.alarms, log);
-    const transport = transportFor(config, version, (event) => {
+    const { clock } = options;
+    const transport = transportFor(config, version, clock, (event) => {
+      if (event.type === 'peerTime') clock.peerSaid(event.peer, event.timeMs);
       refusals.observe(event);
     });
     const node = await RaftNode.start<CommandResult>({
@@ -125,6 +129,7 @@ export class RaftGroup {
     });
     node.on('membershipChange', ({ members }) => {
       refusals.keepOnly(members);
+      clock.keepOnly(members);
     });
     return new RaftGroup(node, { transport, snapshots: storage.snapshots }, options);
   }
@@ -284,6 +289,7 @@ function withoutReserved(attributes: Member['attributes']): Member['attributes']
 function transportFor(
   config: ServerConfig,
   version: string,
+  clock: JournalClock,
   onEvent: (event: TransportEvent) => void,
 ): GrpcTransport {
   const { listen, advertise } = config;
@@ -294,6 +300,7 @@ function transportFor(
     listen: formatAddress(listen.raft),
     advertise: formatAddress(advertise.raft ?? listen.raft),
     ...(release === undefined ? {} : { release }),
+    timeOfDayMs: () => clock.counted(),
     onEvent,
   });
 }

@@ -1,4 +1,4 @@
-/** Which versions of this program can share a group. See docs/UPGRADES.md. */
+/** Which versions of this program can share a group. See docs/OPERATIONS.md. */
 import type { SoftwareRelease } from '@pact-journal/raft-grpc';
 
 /** To be raised with a release that can no longer share a group with what came before. */

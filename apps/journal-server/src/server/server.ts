@@ -2,8 +2,10 @@
 import type { Server as HttpServer } from 'node:http';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { Alarms } from './alarms.ts';
+import { watchClock } from './clock-watch.ts';
 import type { ServerError } from './errors.ts';
 import { closeHttp, listenHttp } from './http.ts';
+import { JournalClock } from './journal-clock.ts';
 import { JournalMachine } from './journal-machine.ts';
 import { checkListeners, listenError, type Listener } from './listening.ts';
 import type { Logger } from './log.ts';
@@ -61,6 +63,7 @@ export class RunningServer {
   /** Either somebody gave up starting or `stop` was called. */
   readonly #signal: AbortSignal;
   readonly #alarms = new Alarms();
+  readonly #clock = new JournalClock();
   #group: RaftGroup | undefined;
   #parts: Parts | undefined;
   #http: HttpServer | undefined;
@@ -94,6 +97,7 @@ export class RunningServer {
       log,
       version,
       alarms: this.#alarms,
+      clock: this.#clock,
       signal: this.#signal,
     });
     this.#group = group;
@@ -104,11 +108,13 @@ export class RunningServer {
       machine,
       group,
       alarms: this.#alarms,
+      clock: this.#clock,
       startedMs: this.#startedMs,
       stopping: () => this.#stopped !== undefined,
       fatal: () => this.#fatal,
     });
     this.#parts = parts;
+    watchClock(this.#clock, this.#alarms, log, this.#signal);
     watchRaft(group.node, parts.metrics, log, this.#alarms, (error) => {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });

@@ -79,7 +79,7 @@ export class TestNode {
   readonly #child: ChildProcess;
   readonly #ready: Promise<NodeLine>;
 
-  constructor(place: NodePlace, flags: readonly string[]) {
+  constructor(place: NodePlace, flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const own = [
       '--node-id',
       String(place.id),
@@ -92,7 +92,7 @@ export class TestNode {
       '--listen-metrics',
       place.metrics,
     ];
-    const child = startCli(['serve', '--json', ...own, ...flags]);
+    const child = startCli(['serve', '--json', ...own, ...flags], { env });
     this.place = place;
     this.pid = child.pid ?? 0;
     this.#child = child;
@@ -147,22 +147,32 @@ export interface TestClusterOptions {
   readonly nodes?: number;
   readonly learners?: number;
   readonly flags?: readonly string[];
+  /** Variables for a node's process. */
+  readonly env?: (id: number) => Readonly<Record<string, string>>;
 }
 
 export class TestCluster {
   readonly places: readonly NodePlace[];
   readonly #directory: string;
   readonly #flags: readonly string[];
+  readonly #env: (id: number) => Readonly<Record<string, string>>;
   readonly #nodes = new Map<number, TestNode>();
 
-  private constructor(directory: string, places: readonly NodePlace[], flags: readonly string[]) {
+  private constructor(
+    directory: string,
+    places: readonly NodePlace[],
+    flags: readonly string[],
+    env: (id: number) => Readonly<Record<string, string>>,
+  ) {
     this.#directory = directory;
     this.places = places;
     this.#flags = flags;
+    this.#env = env;
   }
 
   /** Starts a cluster and waits until it has a leader whom all follow. */
-  static async start({ nodes = 1, learners = 0, flags = [] }: TestClusterOptions = {}): Promise<TestCluster> {
+  static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
+    const { nodes = 1, learners = 0, flags = [], env = () => ({}) } = options;
     const count = nodes + learners;
     const directory = await mkdtemp(join(tmpdir(), 'pact-cluster-'));
     const places = await makePlaces(directory, count);
@@ -170,7 +180,7 @@ export class TestCluster {
       '--member',
       `${String(place.id)}=${place.raft},${place.grpc},${place.metrics}${index >= nodes ? ',learner' : ''}`,
     ]);
-    const cluster = new TestCluster(directory, places, [...members, ...flags]);
+    const cluster = new TestCluster(directory, places, [...members, ...flags], env);
     await cluster.startAll();
     return cluster;
   }
@@ -191,7 +201,7 @@ export class TestCluster {
   startNode(id: number): TestNode {
     const place = this.places.find((candidate) => candidate.id === id);
     if (place === undefined) throw new Error(`there is no node ${String(id)}`);
-    const node = new TestNode(place, this.#flags);
+    const node = new TestNode(place, this.#flags, this.#env(id));
     this.#nodes.set(id, node);
     return node;
   }

@@ -13,7 +13,7 @@ export interface LinkHost {
   open(): Client;
   hello(lane: LaneName): Hello;
   check(answer: Hello): string | undefined;
-  connected(lane: LaneName): void;
+  connected(lane: LaneName, answer: Hello | undefined): void;
   disconnected(lane: LaneName, reason: string, retryInMs: number, refused: boolean): void;
   lost(): void;
 }
@@ -41,10 +41,7 @@ export class PeerLink {
         open: () => host.open(),
         hello: () => host.hello(name),
         check: (answer) => host.check(answer),
-        connected: (which, answer) => {
-          if (answer !== undefined) this.softwareVersion = answer.softwareVersion;
-          host.connected(which);
-        },
+        connected: (which, answer) => host.connected(which, answer),
         disconnected: (which, reason, retryInMs, refused) =>
           host.disconnected(which, reason, retryInMs, refused),
         lost: () => host.lost(),

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import type { Logger } from '../log.ts';
-import type { JournalState } from '@pact-journal/journal-state';
+import type { JournalState, Timestamp } from '@pact-journal/journal-state';
 import type { OverlayManager } from '@pact-journal/overlay-builder';
 import { CallError } from '../grpc-status.ts';
 import type { RpcHost } from '../rpc.ts';
@@ -14,6 +14,8 @@ export interface ServiceContext {
   /** The local replica as it is now. Asked anew for each use: an installed snapshot replaces it. */
   readonly journal: () => JournalState;
   readonly overlays: OverlayManager;
+  /** The time as the journal counts it. */
+  readonly now: () => Timestamp;
 }
 
 export function notFound(what: string): CallError {

@@ -13,7 +13,6 @@ import {
 import {
   formatScope,
   isEntrySeq,
-  msToTimestamp,
   type ApprovalStatus,
   type EntrySeq,
   type EvaluationRequest,
@@ -26,7 +25,12 @@ import { invalid, notFound, requiredId, type ServiceContext } from './context.ts
 const methods = policy.PolicyServiceDefinition;
 const TWO_PERSON = 'two_person';
 
-export function policyService({ rpc, writer, journal: state }: ServiceContext): policy.PolicyServiceServer {
+export function policyService({
+  rpc,
+  writer,
+  journal: state,
+  now,
+}: ServiceContext): policy.PolicyServiceServer {
   return {
     getEffectivePolicy: rpc.unary(methods.getEffectivePolicy, (request) =>
       policyToWire(state().policy(requiredId(request.vclusterId, 'vcluster_id'))),
@@ -54,7 +58,7 @@ export function policyService({ rpc, writer, journal: state }: ServiceContext): 
       };
     }),
     listPendingApprovals: rpc.unary(methods.listPendingApprovals, ({ scopeFilter }) => {
-      const pending = state().approvals(msToTimestamp(Date.now()));
+      const pending = state().approvals(now());
       return { approvals: pending.filter((each) => isOfScope(each, scopeFilter)).map(approvalToWire) };
     }),
     decideApproval: rpc.leader(methods.decideApproval, async (request, { requestId }) => {

@@ -17,7 +17,6 @@ import {
   DELTA_KINDS,
   diffConfigs,
   emptyDelta,
-  msToTimestamp,
   type ConfigEntry,
   type EffectiveConfig,
   type EmergencyStatus,
@@ -36,7 +35,11 @@ const methods = journal.JournalQueryServiceDefinition;
 const ENTRY_LIMITS = { items: 256, bytes: 1024 * 1024 } as const;
 const ITEMS_PER_MESSAGE = 2_000;
 
-export function queryService({ rpc, journal: state }: ServiceContext): journal.JournalQueryServiceServer {
+export function queryService({
+  rpc,
+  journal: state,
+  now,
+}: ServiceContext): journal.JournalQueryServiceServer {
   return {
     getJournalEntry: rpc.unary(methods.getJournalEntry, ({ sequence }) => {
       const entry = state().entry(sequence as EntrySeq);
@@ -75,7 +78,7 @@ export function queryService({ rpc, journal: state }: ServiceContext): journal.J
       return { ...preview, delta: stateDeltaToWire(preview.delta) };
     }),
     listEmergencies: rpc.unary(methods.listEmergencies, ({ staleOnly }) => {
-      const found = state().emergencies(msToTimestamp(Date.now()));
+      const found = state().emergencies(now());
       return { emergencies: found.filter(({ stale }) => stale || !staleOnly).map(emergencyToWire) };
     }),
   };

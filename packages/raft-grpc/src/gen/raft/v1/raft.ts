@@ -121,6 +121,8 @@ export interface Hello {
   softwareVersion: string;
   /** The oldest version of the program that this one can share a group with; empty for any. */
   oldestPeerVersion: string;
+  /** The time of day as the node counts it, in milliseconds since 1970; 0 where it does not say. */
+  timeMs: number;
 }
 
 /** One write of a message stream. */
@@ -305,6 +307,7 @@ function createBaseHello(): Hello {
     oldestProtocolVersion: 0,
     softwareVersion: "",
     oldestPeerVersion: "",
+    timeMs: 0,
   };
 }
 
@@ -336,6 +339,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.oldestPeerVersion !== "") {
       writer.uint32(74).string(message.oldestPeerVersion);
+    }
+    if (message.timeMs !== 0) {
+      writeUint64(writer.uint32(80), message.timeMs);
     }
     return writer;
   },
@@ -425,6 +431,14 @@ export const Hello: MessageFns<Hello> = {
             message.oldestPeerVersion = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.timeMs = readUint64(reader);
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -451,6 +465,7 @@ export const Hello: MessageFns<Hello> = {
     message.oldestProtocolVersion = object.oldestProtocolVersion ?? 0;
     message.softwareVersion = object.softwareVersion ?? "";
     message.oldestPeerVersion = object.oldestPeerVersion ?? "";
+    message.timeMs = object.timeMs ?? 0;
     return message;
   },
 };
