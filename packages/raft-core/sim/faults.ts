@@ -14,6 +14,7 @@ export type FaultKind =
   | 'delay'
   | 'slow_disk'
   | 'sync_failure'
+  | 'read_failure'
   | 'membership_change'
   | 'leadership_transfer'
   | 'snapshot_taken'

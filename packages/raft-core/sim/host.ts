@@ -67,6 +67,7 @@ interface Process {
   readonly logStore: SimLogStore;
   node: RaftNode<number> | undefined;
   failSync: boolean;
+  failRead: boolean;
   diskDelayMs: number;
   leadsTerm: number;
 }
@@ -162,6 +163,11 @@ export class Host {
         if (fails && this.#process !== undefined) this.#process.failSync = false;
         return fails;
       },
+      readFails: () => {
+        const fails = this.#process?.failRead ?? false;
+        if (fails && this.#process !== undefined) this.#process.failRead = false;
+        return fails;
+      },
     };
     const logStore = new SimLogStore(this.disk, clock, behaviour);
     logStore.onDurable = (batch) => hooks.onDurable(this, batch.entries);
@@ -171,6 +177,7 @@ export class Host {
       logStore,
       node: undefined,
       failSync: false,
+      failRead: false,
       diskDelayMs: 0,
       leadsTerm: 0,
     };
@@ -231,6 +238,11 @@ export class Host {
   /** The next sync fails. */
   failNextSync(): void {
     if (this.#process !== undefined) this.#process.failSync = true;
+  }
+
+  /** The next read of entries fails, once the node has started. */
+  failNextRead(): void {
+    if (this.#process?.node !== undefined) this.#process.failRead = true;
   }
 
   /** Every disk operation takes longer by this. */

@@ -114,6 +114,17 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'refused-but-in-log',
+    bug: 'a proposal over which a read of the log fails is called not committed, and its entry is carried out',
+    patches: [
+      {
+        file: 'runtime/node-loop.ts',
+        find: '      this.fail(reason);\n      throw failedOver(doing, reason);\n',
+        replace: '      throw reason;\n',
+      },
+    ],
+  },
+  {
     name: 'log-before-snapshot',
     bug: 'the log is moved behind a received snapshot before that is installed',
     patches: [

@@ -44,6 +44,7 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [4, heal],
   [6, slowDisk],
   [3, failSync],
+  [3, failRead],
   [16, changeMembership],
   [4, transferLeadership],
   [3, takeSnapshot],
@@ -58,17 +59,22 @@ export class Nemesis {
   readonly #mixture: readonly (readonly [number, Fault])[];
   readonly #total: number;
   readonly #restless: boolean;
+  readonly #duels: boolean;
+  #lastLeader: NodeId | undefined;
 
   constructor(group: Group) {
     this.#group = group;
     // Some groups never come to rest.
     this.#restless = group.random.nextInt(2) === 0;
+    this.#duels = group.random.nextInt(3) === 0;
     this.#mixture = FAULTS.map(([weight, fault]) => [weight * group.random.nextInt(4), fault]);
     this.#total = this.#mixture.reduce((sum, [weight]) => sum + weight, 0);
   }
 
   /** Does something bad, or something demanding. */
   strike(): void {
+    // A duel takes four turns, and most of what comes between them ends it.
+    if (this.#duels && this.#group.random.nextInt(4) > 0) return;
     if (this.#restless && this.#group.random.nextInt(2) === 0) changeMembership(this.#group);
     let at = this.#group.random.nextInt(Math.max(1, this.#total));
     for (const [weight, fault] of this.#mixture) {
@@ -78,6 +84,30 @@ export class Nemesis {
       }
       at -= weight;
     }
+  }
+
+  /**
+   * In some groups hardly any leader lasts: it spreads what it has from before, but not what it appends and not to the
+   * one that led before it, dies, and comes back to stand again (paper, figure 8).
+   */
+  leaderElected(host: Host): void {
+    const { random, clock, network } = this.#group;
+    if (!this.#duels) return;
+    const rival = this.#lastLeader;
+    this.#lastLeader = host.id;
+    if (random.nextInt(5) === 0) {
+      network.heal();
+      return;
+    }
+    loseNewEntries(this.#group);
+    if (rival !== undefined && rival !== host.id) network.setCut(host.id, rival, true);
+    clock.schedule(10 + random.nextInt(60), () => {
+      network.heal();
+      if (host.leadsTerm === 0) return;
+      this.#group.faults.count('crash');
+      host.crash();
+      restartLater(this.#group, host, random.nextInt(60));
+    });
   }
 }
 
@@ -199,6 +229,15 @@ function cutOneWay(group: Group): void {
   cut(group, [[from.id, to.id]]);
 }
 
+/** What leaders append in their own term gets lost, while what they have from before gets through. */
+function loseNewEntries({ network, hosts }: Group): void {
+  network.loses = ({ type, to, term, entries, logTerm, index }) =>
+    type === 'MsgApp' &&
+    entries.at(-1)?.term === term &&
+    // One that does not fit is needed to find out what does.
+    hosts.get(to)?.disk.contains(logTerm, index) === true;
+}
+
 function heal(group: Group): void {
   group.network.heal();
 }
@@ -216,6 +255,14 @@ function failSync(group: Group): void {
   if (host === undefined) return;
   group.faults.count('sync_failure');
   host.failNextSync();
+}
+
+function failRead(group: Group): void {
+  const leader = group.leader();
+  const host = group.random.nextInt(2) === 0 ? leader : oneOf(group, ({ node }) => node !== undefined);
+  if (host?.node === undefined) return;
+  group.faults.count('read_failure');
+  host.failNextRead();
 }
 
 function transferLeadership(group: Group): void {

@@ -3,7 +3,7 @@ import type { Entry, HardState, LogIndex, SeededRandom, Term } from '../src/core
 import type { LogAppend, LogStore, LogStoreState } from '../src/runtime/interfaces.ts';
 import type { NodeClock } from './sim-clock.ts';
 
-/** What a failed sync says. */
+/** What a failed sync or read says. */
 export const INJECTED_FAILURE = 'input/output error';
 
 const NEW: HardState = { term: NO_TERM, vote: NO_NODE, commit: NO_INDEX };
@@ -69,6 +69,8 @@ export interface DiskBehaviour {
   latencyMs(operation: 'append' | 'compact' | 'reset'): number;
   /** True when the next sync fails. */
   syncFails(): boolean;
+  /** True when the read that begins now fails. */
+  readFails(): boolean;
 }
 
 /**
@@ -137,6 +139,7 @@ export class SimLogStore implements LogStore {
   }
 
   entries(low: LogIndex, high: LogIndex, maxSizeBytes: number): readonly Entry[] {
+    if (this.#behaviour.readFails()) throw new Error(INJECTED_FAILURE);
     const { compactedIndex, entries, lastIndex } = this.#memory;
     if (low <= compactedIndex) throw new StorageError('compacted', `entry ${low} is compacted`);
     if (high > lastIndex + 1) throw new StorageError('unavailable', `the log ends at ${lastIndex}`);

@@ -23,6 +23,8 @@ interface Endpoint {
   readonly handler: TransportHandler;
 }
 
+const nothing = (): boolean => false;
+
 /** Carries messages between nodes, badly. */
 export class SimNetwork {
   readonly #world: SimClock;
@@ -30,6 +32,8 @@ export class SimNetwork {
   readonly #faults: FaultCounts;
   readonly #endpoints = new Map<NodeId, Endpoint>();
   readonly #cut = new Set<string>();
+  /** Messages that get lost in any case. */
+  loses: (message: Message) => boolean = nothing;
   quality: NetworkQuality = { loss: 0, duplication: 0, reordering: 0, delayMsMax: 1 };
   /** Sees every message as it leaves. */
   onSend: (message: Message) => void = () => undefined;
@@ -50,6 +54,7 @@ export class SimNetwork {
 
   /** Restores all links. */
   heal(): void {
+    this.loses = nothing;
     this.#cut.clear();
   }
 
@@ -77,7 +82,7 @@ export class SimNetwork {
 
   send(message: Message): void {
     this.onSend(message);
-    if (this.#chance(this.quality.loss)) {
+    if (this.loses(message) || this.#chance(this.quality.loss)) {
       this.#faults.count('loss');
       return;
     }
@@ -102,8 +107,14 @@ export class SimNetwork {
 
   #deliver(message: Message, delayMs: number): void {
     this.#world.schedule(delayMs, () => {
+      if (!this.passes(message.from, message.to)) return;
       const endpoint = this.#endpoints.get(message.to);
-      if (endpoint === undefined || !this.passes(message.from, message.to)) return;
+      if (endpoint === undefined) {
+        // Nobody listens there, which a sender is told; a cut it can only guess at.
+        const sender = this.#endpoints.get(message.from);
+        sender?.clock.run(() => sender.handler.unreachable(message.to));
+        return;
+      }
       endpoint.clock.run(() => {
         this.onArrival(message);
         endpoint.handler.receive(message.from, [message]);

@@ -22,7 +22,7 @@ export const ELECTION_TICKS = 10;
 export function planWorld(random: SeededRandom): WorldPlan {
   const pick = <Value>(...values: readonly [Value, ...Value[]]): Value =>
     values[random.nextInt(values.length)] ?? values[0];
-  const messageMaxBytes = pick(60, 200, 4096);
+  const messageMaxBytes = pick(1, 60, 200, 4096);
   const logRetentionEntries = pick(0, 3, 20);
   return {
     founders: pick(1, 2, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7),

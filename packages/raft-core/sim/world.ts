@@ -43,6 +43,7 @@ export class World {
   readonly #unchecked = new Map<Host, { readonly term: Term; readonly since: number }>();
   /** Hosts that never come back. */
   readonly #lost = new Set<NodeId>();
+  #nemesis: Nemesis | undefined;
   #chaos = true;
   #violation: Error | undefined;
 
@@ -142,6 +143,7 @@ export class World {
       client.start();
     }
     const nemesis = new Nemesis(this);
+    this.#nemesis = nemesis;
     const nextFault = (): void => {
       if (!this.#chaos) return;
       this.#guard(() => nemesis.strike());
@@ -207,6 +209,7 @@ export class World {
     if (event.role !== 'leader') return;
     this.#oracle.leaderElected(host.id, event.term, host.disk);
     this.#unchecked.set(host, { term: event.term, since: this.clock.now });
+    if (this.#chaos) this.#nemesis?.leaderElected(host);
   }
 
   /** A new leader's log may still be on its way to its disk; it is checked when it is long enough to tell. */

@@ -45,6 +45,7 @@ describe('simulation', () => {
         'one_way_cut',
         'partition',
         'pause',
+        'read_failure',
         'reorder',
         'restart',
         'slow_disk',
