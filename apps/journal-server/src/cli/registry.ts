@@ -42,6 +42,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: SERVER,
     load: () => import('./commands/config.ts'),
   },
+  {
+    name: 'certs',
+    summary: 'make certificates to try a secured cluster with',
+    group: SERVER,
+    load: () => import('./commands/certs.ts'),
+  },
 
   {
     name: 'capture',

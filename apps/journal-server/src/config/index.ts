@@ -3,6 +3,7 @@ export { formatAddress, isLoopback, parseAddress, type Address } from './address
 export { ConfigError, isConfigError, type ConfigErrorCode, type ConfigProblem } from './errors.ts';
 export { addSettingFlags, configSources } from './flags.ts';
 export { CONFIG_FILE_VARIABLE, loadConfig, type ConfigSources, type LoadedConfig } from './load.ts';
+export { authenticates, hasPeerTls } from './security.ts';
 export { settingsReference } from './reference.ts';
 export { formatMember, type ConfiguredMember } from './members.ts';
 export {

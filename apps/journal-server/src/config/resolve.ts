@@ -4,6 +4,7 @@ import { formatAddress, isLoopback, isWildcard, sameAddress, type Address } from
 import type { ConfigProblem } from './errors.ts';
 import { lokiConflicts } from './loki-conflicts.ts';
 import type { ConfiguredMember } from './members.ts';
+import { missingProtection, securityConflicts, type OriginOf } from './security.ts';
 import type { EffectiveSetting, ServerConfig } from './settings.ts';
 
 const endpoints = ['grpc', 'raft', 'metrics'] as const;
@@ -36,6 +37,7 @@ export function resolveConfig(given: readonly EffectiveSetting[]): Resolution {
     ...coLocationConflicts(config, origin),
     ...timingConflicts(config, origin),
     ...lokiConflicts(config, origin),
+    ...securityConflicts(config, origin),
   ].map((problem) => (problem.where === 'default' ? { ...problem, where: 'configuration' } : problem));
   return { config, settings, conflicts };
 }
@@ -52,8 +54,6 @@ function advertised(config: ServerConfig, self: ConfiguredMember | undefined): S
     config.advertise[name] ?? self?.[name] ?? config.listen[name];
   return { grpc: one('grpc'), raft: one('raft'), metrics: one('metrics') };
 }
-
-type OriginOf = (key: string) => string;
 
 function memberConflicts(
   config: ServerConfig,
@@ -104,15 +104,16 @@ function addressConflicts(
         message: `${key} and ${other} both use port ${String(listen.port)}; give each its own`,
       });
     used.set(listen.port, key);
-    if (!isLoopback(listen.host) && !config.node.insecure) {
+    const missing = missingProtection(config, name);
+    if (!isLoopback(listen.host) && missing !== undefined && !config.node.insecure) {
       problems.push({
         code: 'unsafe',
         where: origin(key),
-        message: `${key} is ${formatAddress(listen)}, which others than this machine can reach, without TLS and authentication; listen on 127.0.0.1, or accept that with --insecure`,
+        message: `${key} is ${formatAddress(listen)}, which others than this machine can reach, ${missing}; listen on 127.0.0.1, or accept that with --insecure`,
       });
     }
     const told = config.advertise[name];
-    if (told !== undefined && isWildcard(told.host) && config.node.insecure) {
+    if (told !== undefined && isWildcard(told.host) && (config.node.insecure || missing === undefined)) {
       problems.push({
         code: 'conflict',
         where: origin(key),

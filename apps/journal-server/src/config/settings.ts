@@ -13,7 +13,9 @@ import {
   oneOf,
   optionalAddress,
   optionalText,
+  optionalUrl,
   size,
+  someOf,
   text,
   textList,
   type ValueType,
@@ -39,6 +41,20 @@ function loopback(port: number): Address {
 
 const anyId = integer(1, Number.MAX_SAFE_INTEGER);
 const port = integer(1, 65_535);
+
+/** Signatures that need a private key. HMAC is not among them: its key would have to be known here. */
+export const TOKEN_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
 
 /** Ports and limits that other programs rely on. */
 export const DEFAULT_PORTS = { grpc: 9443, raft: 9444, metrics: 9091 } as const;
@@ -67,7 +83,7 @@ export const settings = {
       flag(),
       'insecure',
       false,
-      'listen off loopback although there is neither TLS nor authentication',
+      'listen off loopback although there is no TLS or no authentication',
     ),
     niceness: setting(integer(0, 19), 'niceness', 0, 'lowered CPU priority (nice(1)); 0 leaves it as it is'),
   },
@@ -130,6 +146,42 @@ export const settings = {
       'advertise-metrics',
       undefined,
       "the same for HTTP; the member's, or listen.metrics",
+    ),
+  },
+  tls: {
+    cert: setting(
+      optionalText('FILE'),
+      'tls-cert',
+      '',
+      "PEM file of the client port's certificate and what stands between it and its authority; turns TLS on there",
+    ),
+    key: setting(optionalText('FILE'), 'tls-key', '', "PEM file of the client port's private key"),
+    clientCa: setting(
+      optionalText('FILE'),
+      'tls-client-ca',
+      '',
+      'PEM file of the authorities whose certificates say which compute node calls; turns authentication on',
+    ),
+    reloadInterval: setting(
+      duration(100, 86_400_000),
+      'tls-reload-interval',
+      10_000,
+      'how often certificates and keys of all ports are read again',
+    ),
+  },
+  peer: {
+    cert: setting(
+      optionalText('FILE'),
+      'peer-cert',
+      '',
+      "PEM file of this member's certificate for the Raft port; with key and ca it turns mutual TLS 1.3 on there",
+    ),
+    key: setting(optionalText('FILE'), 'peer-key', '', "PEM file of this member's private key"),
+    ca: setting(
+      optionalText('FILE'),
+      'peer-ca',
+      '',
+      'PEM file of the authority that issues members and nobody else',
     ),
   },
   log: {
@@ -207,6 +259,43 @@ export const settings = {
       1_000,
       '/ready says no on a node that needs longer to apply all that is committed',
     ),
+    maxStreamsPerConnection: setting(
+      integer(1, 100_000),
+      'max-streams-per-connection',
+      1_000,
+      'calls that one connection may have open',
+    ),
+    maxStreamsPerIdentity: setting(
+      integer(1, 1_000_000),
+      'max-streams-per-identity',
+      10_000,
+      'calls that one user or compute node may have open on this node; needs authentication',
+    ),
+    maxConnections: setting(
+      integer(1, 1_000_000),
+      'max-connections',
+      32_768,
+      'connections of clients at once',
+    ),
+    maxSessionMemory: setting(
+      size(2 ** 20, 2 ** 36),
+      'max-session-memory',
+      64 * 2 ** 20,
+      'what one connection may have queued for itself; answers that are shared come on top',
+    ),
+    maxHeaderSize: setting(size(2 ** 12, 2 ** 20), 'max-header-size', 2 ** 14, "a call's headers together"),
+    handshakeTimeout: setting(
+      duration(100, 600_000),
+      'handshake-timeout',
+      10_000,
+      'how long a new connection may take for its TLS handshake and its first frames',
+    ),
+    idleTimeout: setting(
+      duration(1_000, 86_400_000),
+      'idle-timeout',
+      900_000,
+      'a connection without calls is closed after this; clients open another when they need one',
+    ),
     drainTimeout: setting(
       duration(0, 3_600_000),
       'drain-timeout',
@@ -223,7 +312,55 @@ export const settings = {
     ),
   },
   auth: {
-    idpUrl: setting(optionalText('URL'), 'auth-idp-url', '', 'OpenID provider that /auth/discovery names'),
+    issuer: setting(
+      optionalUrl(),
+      'auth-issuer',
+      '',
+      'OpenID provider whose tokens users call with, exactly as their iss says; turns authentication on',
+    ),
+    audience: setting(
+      text('TEXT', 256),
+      'auth-audience',
+      'pact-journal',
+      'what the aud of a token must contain',
+    ),
+    algorithms: setting(
+      someOf(...TOKEN_ALGORITHMS),
+      'auth-algorithm',
+      ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      'signature algorithms that tokens may have',
+    ),
+    clockSkew: setting(
+      duration(0, 60_000),
+      'auth-clock-skew',
+      30_000,
+      "how far a token's exp and nbf may be off, because clocks are",
+    ),
+    rolesClaim: setting(
+      text('NAME', 256),
+      'auth-roles-claim',
+      'pact_role',
+      "claim with a user's role or roles",
+    ),
+    nodeClaim: setting(
+      text('NAME', 256),
+      'auth-node-claim',
+      'pact_node_id',
+      "claim that makes a token a compute node's: its value is the node's name",
+    ),
+    metrics: setting(
+      oneOf('local', 'open'),
+      'auth-metrics',
+      'local',
+      'with authentication: /metrics is answered to this machine only, or to everybody',
+    ),
+    discovery: setting(oneOf('local', 'open'), 'auth-discovery', 'local', 'the same for /discovery'),
+    idpUrl: setting(
+      optionalText('URL'),
+      'auth-idp-url',
+      '',
+      'OpenID provider that /auth/discovery names; the issuer where it is empty',
+    ),
     clientId: setting(optionalText('ID'), 'auth-client-id', '', 'OAuth client id that /auth/discovery names'),
     scopes: setting(
       textList('SCOPE'),

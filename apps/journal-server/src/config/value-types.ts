@@ -162,6 +162,30 @@ export function textList(placeholder: string): ValueType<readonly string[]> {
   };
 }
 
+/** Any number of a few words, at least one. */
+export function someOf<const Word extends string>(
+  ...words: readonly [Word, ...Word[]]
+): ValueType<readonly Word[]> {
+  const expected = `a list of ${words.join(', ')}`;
+  return {
+    schema: z.array(z.enum(words, `expected one of ${words.join(', ')}`), `expected ${expected}`).min(1),
+    fromText: asIs,
+    format: same,
+    placeholder: 'NAME',
+    list: true,
+  };
+}
+
+/** An HTTP address without a query, or empty for "not set". */
+export function optionalUrl(): ValueType<string> {
+  const schema = fromString(
+    'an http:// or https:// address, for example "https://login.example.org"',
+    (value) =>
+      value === '' || (/^https?:\/\/[^\s?#]+$/.test(value) && URL.canParse(value)) ? value : undefined,
+  );
+  return { schema, fromText: asIs, format: same, placeholder: 'URL', list: false };
+}
+
 /** Any number of TCP addresses. */
 export function addressList(): ValueType<readonly Address[]> {
   return {

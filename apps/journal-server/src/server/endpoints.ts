@@ -1,5 +1,5 @@
 /** What the HTTP endpoint answers. */
-import type { ServerConfig } from '../config/index.ts';
+import { authenticates, type ServerConfig } from '../config/index.ts';
 import type { ClusterFacts } from './facts.ts';
 import { json, type HttpRoute } from './http.ts';
 
@@ -12,6 +12,13 @@ export interface EndpointSources {
   /** Why this node should get no traffic; nothing where it should. */
   readonly unreadiness: () => Promise<readonly string[]>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** Paths that are answered over loopback only: these tell of the inside of a cluster that knows who calls. */
+export function localPaths({ auth, tls }: ServerConfig): ReadonlySet<string> {
+  if (!authenticates({ auth, tls })) return new Set();
+  const guarded = { '/metrics': auth.metrics, '/discovery': auth.discovery };
+  return new Set(Object.entries(guarded).flatMap(([path, who]) => (who === 'local' ? [path] : [])));
 }
 
 /** `/health`, `/ready`, `/metrics`, `/discovery` and `/auth/discovery`. */
@@ -70,9 +77,12 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
       '/auth/discovery',
       () =>
         json(200, {
-          idp_url: config.auth.idpUrl,
+          idp_url: config.auth.idpUrl === '' ? config.auth.issuer : config.auth.idpUrl,
           client_id: config.auth.clientId,
           scopes: config.auth.scopes,
+          ...(config.auth.issuer === ''
+            ? {}
+            : { issuer: config.auth.issuer, audience: config.auth.audience }),
         }),
     ],
   ]);

@@ -1,22 +1,13 @@
 /** Passes a call that only the leader can answer on to the leader's client port. */
-import {
-  Client,
-  credentials,
-  Metadata,
-  status,
-  type MethodDefinition,
-  type ServiceError,
-} from '@grpc/grpc-js';
-import { OUTCOME_KEY } from '@pact-journal/journal-proto';
+import { Client, Metadata, status, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import { OUTCOME_KEY, REQUEST_ID_KEY } from '@pact-journal/journal-proto';
 import type { Member, NotLeaderError } from '@pact-journal/raft-core';
+import { encodeCaller, ON_BEHALF_KEY, type Caller, type MemberChannel } from '../auth/index.ts';
 import { CallError } from './grpc-status.ts';
 import type { HeaderReader, IncomingCall } from './incoming.ts';
 
 /** Says which node passed a call on: a call is passed on once, so that two nodes that disagree cannot play ping-pong. */
 export const FORWARDED_KEY = 'x-pact-forwarded-by';
-
-/** Of a client's metadata, what the leader must see. */
-const PASSED_ON = ['authorization', 'x-pact-request-id'];
 
 export interface LeaderForwarderOptions {
   readonly nodeId: number;
@@ -24,6 +15,17 @@ export interface LeaderForwarderOptions {
   readonly maxMessageSize: number;
   /** Where a member serves clients; undefined where that is not known. */
   readonly clientAddress: (member: Member) => string | undefined;
+  /** How to connect to a member's client port. */
+  readonly channel: (memberId: number) => MemberChannel;
+  /** Who makes a call that came in here. */
+  readonly callerOf: (header: HeaderReader) => Caller;
+}
+
+/** A connection to a leader. */
+interface Leader {
+  readonly client: Client;
+  /** See {@link MemberChannel}. */
+  readonly trusted: boolean;
 }
 
 /** Whether a call was passed on to here by another node. */
@@ -33,7 +35,7 @@ export function wasForwarded(header: HeaderReader): boolean {
 
 export class LeaderForwarder {
   readonly #options: LeaderForwarderOptions;
-  readonly #clients = new Map<string, Client>();
+  readonly #leaders = new Map<string, Leader>();
 
   constructor(options: LeaderForwarderOptions) {
     this.#options = options;
@@ -49,8 +51,7 @@ export class LeaderForwarder {
     incoming: IncomingCall,
     reason: NotLeaderError,
   ): Promise<Response> {
-    const client = this.leaderClient(reason, incoming.header);
-    const metadata = this.metadataFor(incoming.header);
+    const { client, metadata } = this.towards(reason, incoming.header);
     return new Promise((resolve, reject) => {
       const onward = client.makeUnaryRequest(
         method.path,
@@ -71,8 +72,30 @@ export class LeaderForwarder {
     });
   }
 
-  /** A channel to the leader. Throws `UNAVAILABLE` where there is none to call or the call was passed on already. */
-  leaderClient(reason: NotLeaderError, header: HeaderReader): Client {
+  /**
+   * A channel to the leader, and what of a client's metadata goes on to it. Throws `UNAVAILABLE` where there is none to
+   * call or the call was passed on already.
+   *
+   * A leader that knows this node for a member is told who calls, and believes it: the caller's own credentials stay
+   * here. Any other must find out itself, from the caller's token.
+   */
+  towards(
+    reason: NotLeaderError,
+    header: HeaderReader,
+  ): { readonly client: Client; readonly metadata: Metadata } {
+    const { client, trusted } = this.#leader(reason, header);
+    const metadata = new Metadata();
+    for (const key of trusted ? [REQUEST_ID_KEY] : [REQUEST_ID_KEY, 'authorization']) {
+      const value = header(key);
+      if (value !== undefined) metadata.set(key, value);
+    }
+    const caller = this.#options.callerOf(header);
+    if (trusted && caller.kind !== 'anybody') metadata.set(ON_BEHALF_KEY, encodeCaller(caller));
+    metadata.set(FORWARDED_KEY, String(this.#options.nodeId));
+    return { client, metadata };
+  }
+
+  #leader(reason: NotLeaderError, header: HeaderReader): Leader {
     if (reason.leader === undefined)
       throw new CallError(status.UNAVAILABLE, 'there is no leader at the moment; try again');
     if (wasForwarded(header))
@@ -84,34 +107,32 @@ export class LeaderForwarder {
         `node ${String(reason.leaderId)} leads, but its client address is not known here; ask it directly`,
       );
     }
-    const known = this.#clients.get(address);
+    const key = `${String(reason.leaderId)}@${address}`;
+    const known = this.#leaders.get(key);
     if (known !== undefined) return known;
-    const client = new Client(address, credentials.createInsecure(), {
+    const { credentials, options, trusted } = this.#options.channel(reason.leaderId);
+    const client = new Client(address, credentials, {
       'grpc.max_receive_message_length': this.#options.maxMessageSize,
       'grpc.max_send_message_length': -1,
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 1_000,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
+      ...options,
     });
-    this.#clients.set(address, client);
-    return client;
+    const leader = { client, trusted };
+    this.#leaders.set(key, leader);
+    return leader;
   }
 
-  /** What of a client's metadata goes on to the leader, and who passes it on. */
-  metadataFor(header: HeaderReader): Metadata {
-    const metadata = new Metadata();
-    for (const key of PASSED_ON) {
-      const value = header(key);
-      if (value !== undefined) metadata.set(key, value);
-    }
-    metadata.set(FORWARDED_KEY, String(this.#options.nodeId));
-    return metadata;
+  /** New connections are made with what `channel` says now. */
+  renew(): void {
+    this.close();
   }
 
   close(): void {
-    for (const client of this.#clients.values()) client.close();
-    this.#clients.clear();
+    for (const { client } of this.#leaders.values()) client.close();
+    this.#leaders.clear();
   }
 }
 

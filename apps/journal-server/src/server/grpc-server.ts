@@ -1,12 +1,8 @@
 /** The clients' port: boots on the fast path, every other service on grpc-js, health and reflection. */
 import { Server } from '@grpc/grpc-js';
-import {
-  BootFront,
-  bootServiceDefinition,
-  bootServiceHandlers,
-  type BootServer,
-  type FrontCallEnd,
-} from '@pact-journal/boot-stream';
+import { BootFront, type BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
+import type { Security } from '../auth/index.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { journal, policy } from '@pact-journal/journal-proto';
 import { addHealthAndReflection, type HealthSwitch } from './health.ts';
 import { AppendService, type AppendServiceOptions } from './services/append-service.ts';
@@ -24,7 +20,8 @@ export interface GrpcServerOptions {
   readonly control: ClusterControl;
   readonly append: AppendServiceOptions;
   readonly bootServer: BootServer;
-  readonly maxMessageSize: number;
+  readonly limits: ServerConfig['limits'];
+  readonly security: Pick<Security, 'frontTls' | 'admit' | 'renews' | 'handshakeFailed'>;
   readonly onBootEnd: (end: FrontCallEnd) => void;
 }
 
@@ -48,9 +45,11 @@ const SERVICES = [
 ] as const;
 
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { context, control, bootServer } = options;
+  const { context, control, bootServer, limits, security } = options;
+  const { access } = context;
+  const [tls, admit] = [security.frontTls(), security.admit()];
   const server = new Server({
-    'grpc.max_receive_message_length': options.maxMessageSize,
+    'grpc.max_receive_message_length': options.limits.maxMessageSize,
     'grpc.max_send_message_length': -1,
   });
   const appends = new AppendService(context, options.append);
@@ -62,13 +61,26 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   server.addService(journal.OverlayServiceDefinition, overlayService(context));
   server.addService(journal.JournalQueryServiceDefinition, queryService(context));
   server.addService(policy.PolicyServiceDefinition, policyService(context));
-  server.addService(bootServiceDefinition, bootServiceHandlers(bootServer));
   const health = addHealthAndReflection(server, SERVICES);
   const front = new BootFront({
     bootServer,
     unaryMethods: context.rpc.frontMethods,
     grpcServer: server,
+    ...(tls === undefined ? {} : { tls }),
+    ...(admit === undefined ? {} : { admit }),
+    authorize: ({ method, nodeId, vclusterId, metadata }) => {
+      const caller = access.callerOf((name) => metadata[name]);
+      access.authorizeBoot(caller, method, { nodeId, vclusterId });
+    },
     onCallEnd: options.onBootEnd,
+    onHandshakeFailure: security.handshakeFailed,
+    connectionsMax: limits.maxConnections,
+    streamsPerConnectionMax: limits.maxStreamsPerConnection,
+    sessionMemoryBytesMax: limits.maxSessionMemory,
+    headerSizeBytesMax: limits.maxHeaderSize,
+    handshakeTimeoutMs: limits.handshakeTimeout,
+    idleTimeoutMs: limits.idleTimeout,
   });
+  security.renews(front);
   return { front, health, drain: () => appends.drain() };
 }

@@ -4,6 +4,7 @@ import { isWireError, OUTCOME_KEY, VALIDATION_CODE_KEY } from '@pact-journal/jou
 import { isJournalStateError, type CommandResult } from '@pact-journal/journal-state';
 import { isOverlayError, type OverlayErrorCode } from '@pact-journal/overlay-builder';
 import { isNotLeaderError, isRaftError, type RaftErrorCode } from '@pact-journal/raft-core';
+import { AUTH_REASON_KEY, isAuthError, statusOfAuthError } from '../auth/index.ts';
 
 export type Status = Pick<StatusObject, 'code' | 'details' | 'metadata'>;
 
@@ -62,6 +63,11 @@ const overlayStatus: Readonly<Record<OverlayErrorCode, status>> = {
 /** The status of a failure that is part of the design; undefined for a defect of this program. */
 export function statusOf(error: unknown): Status | undefined {
   if (isCallError(error)) return { code: error.code, details: error.message, metadata: error.metadata };
+  if (isAuthError(error)) {
+    const metadata = new Metadata();
+    metadata.set(AUTH_REASON_KEY, error.reason);
+    return { code: statusOfAuthError(error), details: error.message, metadata };
+  }
   if (isWireError(error))
     return { code: status.INVALID_ARGUMENT, details: error.message, metadata: new Metadata() };
   if (isOverlayError(error))

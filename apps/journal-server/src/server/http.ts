@@ -1,6 +1,6 @@
 /** The HTTP endpoint for machines that watch: health, readiness, metrics, and where the members are. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Address } from '../config/index.ts';
+import { isLoopback, type Address } from '../config/index.ts';
 
 /** What an answer consists of. */
 export interface HttpAnswer {
@@ -19,12 +19,19 @@ export function json(status: number, body: unknown): HttpAnswer {
 const MAX_CONNECTIONS = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Listens, and answers GET and HEAD on the given paths. Rejects with the system's error where it cannot listen. */
-export async function listenHttp(address: Address, routes: ReadonlyMap<string, HttpRoute>): Promise<Server> {
+/**
+ * Listens, and answers GET and HEAD on the given paths, those in `local` over loopback only. Rejects with the system's
+ * error where it cannot listen.
+ */
+export async function listenHttp(
+  address: Address,
+  routes: ReadonlyMap<string, HttpRoute>,
+  local: ReadonlySet<string> = new Set(),
+): Promise<Server> {
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: 8_192 },
     (request, response) => {
-      void respond(request, response, routes);
+      void respond(request, response, routes, local);
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
@@ -39,8 +46,9 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
   routes: ReadonlyMap<string, HttpRoute>,
+  local: ReadonlySet<string>,
 ): Promise<void> {
-  const answer = await answerTo(request, routes);
+  const answer = await answerTo(request, routes, local);
   const headers = {
     'content-type': answer.contentType,
     'content-length': Buffer.byteLength(answer.body),
@@ -54,10 +62,13 @@ async function respond(
 async function answerTo(
   request: IncomingMessage,
   routes: ReadonlyMap<string, HttpRoute>,
+  local: ReadonlySet<string>,
 ): Promise<HttpAnswer> {
   const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
   const route = routes.get(path);
   if (route === undefined) return json(404, { error: `there is ${[...routes.keys()].join(', ')} here` });
+  if (local.has(path) && !isLoopback((request.socket.remoteAddress ?? '').replace(/^::ffff:/, '')))
+    return json(403, { error: `${path} is answered over loopback only` });
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return json(405, { error: `${path} answers GET` });
   try {

@@ -1,6 +1,6 @@
 /** A call that came in, through grpc-js or past it. */
 import type { Deadline, Metadata, ServerUnaryCall } from '@grpc/grpc-js';
-import type { UnaryCall } from '@pact-journal/boot-stream';
+import { FRONT_KEY_PREFIX, type UnaryCall } from '@pact-journal/boot-stream';
 
 /** The first value of a metadata key, in lower case; undefined where there is none. */
 export type HeaderReader = (name: string) => string | undefined;
@@ -23,8 +23,9 @@ export function incomingOf(call: ServerUnaryCall<unknown, unknown>): IncomingCal
   return { header: headersOf(call.metadata), deadline: call.getDeadline(), onCancel };
 }
 
-export function incomingOfFront({ headers, deadlineMs, onCancel }: UnaryCall): IncomingCall {
+export function incomingOfFront({ headers, metadata, deadlineMs, onCancel }: UnaryCall): IncomingCall {
   const header: HeaderReader = (name) => {
+    if (name.startsWith(FRONT_KEY_PREFIX)) return metadata[name];
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };

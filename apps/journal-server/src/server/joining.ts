@@ -1,8 +1,9 @@
 /** How a new, empty node gets into a running cluster: it asks the members it was told of to add it as a learner. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { journal } from '@pact-journal/journal-proto';
 import type { Member } from '@pact-journal/raft-core';
+import type { MemberChannel } from '../auth/index.ts';
 import { formatAddress, type Address } from '../config/index.ts';
 import { isServerError, ServerError } from './errors.ts';
 import type { Logger } from './log.ts';
@@ -22,6 +23,8 @@ const FINAL: ReadonlySet<status> = new Set([
 
 export interface Joiner {
   readonly addresses: readonly Address[];
+  /** How to connect to a member's client port. */
+  readonly channel: () => MemberChannel;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -77,7 +80,8 @@ async function untilAnswered<Answer>(
     for (const address of addresses) {
       signal.throwIfAborted();
       const endpoint = formatAddress(address);
-      const client = new journal.ClusterServiceClient(endpoint, credentials.createInsecure());
+      const { credentials, options } = joiner.channel();
+      const client = new journal.ClusterServiceClient(endpoint, credentials, options);
       const close = (): void => {
         client.close();
       };

@@ -20,6 +20,8 @@ export interface MetricSources {
   readonly disk: () => Promise<DiskFacts | undefined>;
   /** Callers at the Raft port that were not let in, by what did not fit. */
   readonly callerRefusals: () => Readonly<Record<string, number>>;
+  /** Calls and connections at the client port that were not let in, by reason. */
+  readonly authFailures: () => ReadonlyMap<string, number>;
   /** Beyond it proposals are refused. */
   readonly pendingSizeBytesMax: number;
   readonly version: string;

@@ -15,7 +15,10 @@ export function registerWatches(registry: Registry, sources: MetricSources): voi
   registerOperatorMetrics(registry, sources);
 }
 
-function registerHostMetrics(registry: Registry, { callerRefusals, disk }: MetricSources): void {
+function registerHostMetrics(
+  registry: Registry,
+  { callerRefusals, authFailures, disk }: MetricSources,
+): void {
   counted(
     registry,
     'pact_raft_callers_refused_total',
@@ -23,6 +26,15 @@ function registerHostMetrics(registry: Registry, { callerRefusals, disk }: Metri
     ['reason'],
     (counter) => {
       for (const [reason, count] of Object.entries(callerRefusals())) counter.inc({ reason }, count);
+    },
+  );
+  counted(
+    registry,
+    'pact_auth_failures_total',
+    'Calls and connections at the client port that were not let in, by reason.',
+    ['reason'],
+    (counter) => {
+      for (const [reason, count] of authFailures()) counter.inc({ reason }, count);
     },
   );
   const gauge = (name: string, help: string, bytes: (facts: DiskFacts) => number): void => {

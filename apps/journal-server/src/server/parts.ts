@@ -3,14 +3,15 @@ import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
 import { encodeCommand, msToTimestamp, timestampToMs } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
+import { Access, type Security } from '../auth/index.ts';
 import type { LokiShipper } from '../loki/index.ts';
 import type { Alarm, Alarms } from './alarms.ts';
 import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
 import { DiskUsage } from './disk-usage.ts';
+import type { CertificateFacts } from './facts.ts';
 import { LeaderDuties } from './duties.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { Expirer } from './expirer.ts';
-import type { CertificateFacts } from './facts.ts';
 import { LeaderForwarder } from './forwarder.ts';
 import { createGrpcServer, type GrpcServer } from './grpc-server.ts';
 import type { HttpRoute } from './http.ts';
@@ -37,8 +38,7 @@ export interface PartsOptions {
   readonly clock: JournalClock;
   readonly machine: JournalMachine;
   readonly group: RaftGroup;
-  /** What this node presents and trusts, for the status and its alarms; none without TLS. */
-  readonly certificates?: () => readonly CertificateFacts[];
+  readonly security: Security;
   /** Of performance.now. */
   readonly startedMs: number;
   readonly stopping: () => boolean;
@@ -58,7 +58,7 @@ export interface Parts {
 
 /** Nothing listens yet when this returns; the leader's duties begin as soon as this node leads. */
 export function createParts(options: PartsOptions): Parts {
-  const { config, log, machine, group, version, clock } = options;
+  const { config, log, machine, group, version, clock, security } = options;
   const { node } = group;
   const now = (): string => msToTimestamp(clock.now());
   const journal = (): JournalMachine['state'] => machine.state;
@@ -102,13 +102,14 @@ export function createParts(options: PartsOptions): Parts {
         .emergencies(now())
         .filter(({ stale }) => stale).length,
     callerRefusals: () => group.callerRefusals,
+    authFailures: () => security.refusalCounts,
     disk: () => disk.facts(),
     loki: () => loki?.lag(clock.now()),
-    alarms: () => alarmsOf(options, disk, certificates()),
+    alarms: () => alarmsOf(options, disk, security.certificates()),
     pendingSizeBytesMax: config.raft.maxPendingSize,
     version,
   });
-  const certificates = options.certificates ?? ((): readonly CertificateFacts[] => []);
+  const access = new Access({ enforced: security.enforced, view: journal, onRefusal: security.refused });
   machine.onChanges((changes) => {
     metrics.changed(changes);
   });
@@ -119,15 +120,21 @@ export function createParts(options: PartsOptions): Parts {
     nodeId: config.node.id,
     maxMessageSize,
     clientAddress: (member) => clientAddress(readdressed(member)),
+    channel: (memberId) => security.memberChannel(memberId),
+    callerOf: (header) => access.callerOf(header),
+  });
+  security.onRenewal(() => {
+    forwarder.renew();
   });
   const observer = metrics.call.bind(metrics);
-  const rpc = new RpcHost({ log, forwarder, observer, requestSizeBytesMax: maxMessageSize });
+  const rpc = new RpcHost({ log, forwarder, observer, access, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
-    context: { log, rpc, writer, journal, overlays: overlays.manager, now },
-    control: createControl(options, forwarder, disk, certificates),
+    context: { log, rpc, access, writer, journal, overlays: overlays.manager, now },
+    control: createControl(options, forwarder, disk),
     append: { forwarder, whoLeads: () => group.whoLeads(), observer },
     bootServer,
-    maxMessageSize,
+    limits: config.limits,
+    security,
     onBootEnd: (end) => {
       bootEnded(metrics, end);
     },
@@ -180,16 +187,15 @@ function createDuties(
 }
 
 function createControl(
-  { group, machine, alarms, clock, config, version, startedMs }: PartsOptions,
+  { group, machine, alarms, clock, config, version, startedMs, security }: PartsOptions,
   forwarder: LeaderForwarder,
   disk: DiskUsage,
-  certificates: () => readonly CertificateFacts[],
 ): ClusterControl {
   return {
     facts: () => group.facts(),
-    alarms: () => alarmsOf({ alarms, machine, clock }, disk, certificates()),
+    alarms: () => alarmsOf({ alarms, machine, clock }, disk, security.certificates()),
     disk: () => disk.facts(),
-    certificates,
+    certificates: () => security.certificates(),
     addLearner: (member, promote) => group.addLearner(member, promote),
     promote: (id) => group.promote(id),
     remove: (id) => group.remove(id),

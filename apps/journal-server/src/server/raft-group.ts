@@ -16,6 +16,7 @@ import { GrpcTransport, type CallerRefusalCounts, type TransportEvent } from '@p
 import { openWalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { makeDirectory } from '../directories.ts';
+import type { Security } from '../auth/index.ts';
 import type { Alarms } from './alarms.ts';
 import { CommitTimes } from './commit-times.ts';
 import type { ClusterFacts } from './facts.ts';
@@ -41,6 +42,7 @@ export interface RaftGroupOptions {
   readonly version: string;
   readonly alarms: Alarms;
   readonly clock: JournalClock;
+  readonly security: Pick<Security, 'peerTransport' | 'memberChannel'>;
   /** Aborted when the server stops: joining is given up. */
   readonly signal: AbortSignal;
 }
@@ -63,7 +65,7 @@ export class RaftGroup {
     { transport, snapshots }: { transport: GrpcTransport; snapshots: Pick<SnapshotStore, 'latest'> },
     options: RaftGroupOptions,
   ) {
-    const { config, version, log, signal } = options;
+    const { config, version } = options;
     this.node = node;
     this.#snapshots = snapshots;
     this.#transport = transport;
@@ -79,12 +81,12 @@ export class RaftGroup {
     node.on('applied', ({ toIndex }) => {
       if (this.#leading) this.#commitTimes.record(performance.now(), toIndex);
     });
-    this.#joiner = { addresses: config.cluster.join, log, signal };
+    this.#joiner = joinerOf(options);
   }
 
   /** Recovers what the data directory holds and starts taking part. */
   static async start(options: RaftGroupOptions): Promise<RaftGroup> {
-    const { config, machine, log, version, signal } = options;
+    const { config, machine, log, version } = options;
     const { dataDir, id } = config.node;
     const isNew = !(await exists(join(dataDir, 'raft')));
     await makeDirectory(dataDir);
@@ -100,14 +102,12 @@ export class RaftGroup {
       },
     });
     const joining = isNew && config.cluster.join.length > 0;
-    const initialPeers = joining
-      ? await askForMembers({ addresses: config.cluster.join, log, signal })
-      : undefined;
+    const initialPeers = joining ? await askForMembers(joinerOf(options)) : undefined;
     const bootstrap = founders(config, version);
     const { heartbeatInterval, electionTimeout, maxPendingSize } = config.raft;
     const refusals = new PeerRefusals(options.alarms, log);
     const { clock } = options;
-    const transport = transportFor(config, version, clock, (event) => {
+    const transport = transportFor(options, (event) => {
       if (event.type === 'peerTime') clock.peerSaid(event.peer, event.timeMs);
       refusals.observe(event);
     });
@@ -286,10 +286,17 @@ function withoutReserved(attributes: Member['attributes']): Member['attributes']
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => !name.startsWith('raft-core:')));
 }
 
+function joinerOf({ config, log, signal, security }: RaftGroupOptions): Parameters<typeof askToJoin>[0] {
+  return {
+    addresses: config.cluster.join,
+    channel: () => security.memberChannel(undefined),
+    log,
+    signal,
+  };
+}
+
 function transportFor(
-  config: ServerConfig,
-  version: string,
-  clock: JournalClock,
+  { config, version, security, clock }: RaftGroupOptions,
   onEvent: (event: TransportEvent) => void,
 ): GrpcTransport {
   const { listen, advertise } = config;
@@ -301,6 +308,7 @@ function transportFor(
     advertise: formatAddress(advertise.raft ?? listen.raft),
     ...(release === undefined ? {} : { release }),
     timeOfDayMs: () => clock.counted(),
+    ...security.peerTransport(),
     onEvent,
   });
 }

@@ -8,11 +8,13 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import { REQUEST_ID_KEY } from '@pact-journal/journal-proto';
+import type { Identity } from '@pact-journal/journal-state';
 import { isNotLeaderError } from '@pact-journal/raft-core';
 import type { CallStatus, UnaryMethod } from '@pact-journal/boot-stream';
+import type { Access, Caller, Grant } from '../auth/index.ts';
 import type { LeaderForwarder } from './forwarder.ts';
 import { CallError, statusOf, type Status } from './grpc-status.ts';
-import { incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
+import { headersOf, incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
 import type { Logger } from './log.ts';
 
 /** What a handler knows about its call. */
@@ -20,6 +22,10 @@ export interface CallContext {
   readonly incoming: IncomingCall;
   /** The client's idempotency key; undefined where it gave none. */
   readonly requestId: string | undefined;
+  /** Who calls. */
+  readonly caller: Caller;
+  /** Who is the author of what is written; undefined where nobody is authenticated and the request's claim counts. */
+  readonly author: Identity | undefined;
 }
 
 /** Told once a call has ended. */
@@ -29,6 +35,7 @@ export interface RpcHostOptions {
   readonly log: Logger;
   readonly forwarder: LeaderForwarder;
   readonly observer: CallObserver;
+  readonly access: Access;
   /** Larger requests are refused. */
   readonly requestSizeBytesMax: number;
 }
@@ -47,6 +54,7 @@ export class RpcHost {
   readonly #log: Logger;
   readonly #forwarder: LeaderForwarder;
   readonly #observer: CallObserver;
+  readonly #access: Access;
   readonly #requestSizeBytesMax: number;
   readonly #frontMethods = new Map<string, UnaryMethod>();
 
@@ -54,6 +62,7 @@ export class RpcHost {
     this.#log = options.log;
     this.#forwarder = options.forwarder;
     this.#observer = options.observer;
+    this.#access = options.access;
     this.#requestSizeBytesMax = options.requestSizeBytesMax;
   }
 
@@ -110,7 +119,12 @@ export class RpcHost {
   ): handleServerStreamingCall<Request, Response> {
     return (call) => {
       const startedMs = performance.now();
-      run(() => writeAll(call, handler(call.request))).then(
+      const messages = (): Iterable<Response> => {
+        const caller = this.#access.callerOf(headersOf(call.metadata));
+        this.#access.authorize(caller, method.path, call.request);
+        return handler(call.request);
+      };
+      run(() => writeAll(call, messages())).then(
         (complete) => {
           this.#observer(method.path, complete ? status.OK : status.CANCELLED, performance.now() - startedMs);
           call.end();
@@ -132,7 +146,9 @@ export class RpcHost {
     return async (request, incoming) => {
       const startedMs = performance.now();
       try {
-        const response = await handler(request(), contextOf(incoming));
+        const message = request();
+        const grant = this.#access.authorize(this.#access.callerOf(incoming.header), path, message);
+        const response = await handler(message, contextOf(incoming, grant));
         this.#observer(path, status.OK, performance.now() - startedMs);
         return response;
       } catch (error) {
@@ -157,7 +173,7 @@ async function run<Result>(work: () => Promise<Result>): Promise<Result> {
   return work();
 }
 
-function contextOf(incoming: IncomingCall): CallContext {
+function contextOf(incoming: IncomingCall, { caller, author }: Grant): CallContext {
   const requestId = incoming.header(REQUEST_ID_KEY);
   if (requestId !== undefined && (requestId.length === 0 || requestId.length > REQUEST_ID_LENGTH_MAX)) {
     throw new CallError(
@@ -165,7 +181,7 @@ function contextOf(incoming: IncomingCall): CallContext {
       `metadata ${REQUEST_ID_KEY} must have 1 to ${String(REQUEST_ID_LENGTH_MAX)} characters`,
     );
   }
-  return { incoming, requestId };
+  return { incoming, requestId, caller, author };
 }
 
 function decoded<Request, Response>(method: MethodDefinition<Request, Response>, message: Buffer): Request {

@@ -1,8 +1,10 @@
 /** A journal server: one replica with everything around it, from start to stop. */
 import type { Server as HttpServer } from 'node:http';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
+import { Security } from '../auth/index.ts';
 import { Alarms } from './alarms.ts';
 import { watchClock } from './clock-watch.ts';
+import { localPaths } from './endpoints.ts';
 import type { ServerError } from './errors.ts';
 import { closeHttp, listenHttp } from './http.ts';
 import { JournalClock } from './journal-clock.ts';
@@ -52,6 +54,8 @@ function listenersOf({ listen }: ServerConfig): Readonly<Record<'grpc' | 'raft' 
   };
 }
 
+const EVERYBODY = 'everybody who reaches this node can read and change everything';
+
 export class RunningServer {
   readonly log: Logger;
   /** Resolves when consensus or storage has stopped for good. Never rejects. */
@@ -64,6 +68,7 @@ export class RunningServer {
   readonly #signal: AbortSignal;
   readonly #alarms = new Alarms();
   readonly #clock = new JournalClock();
+  #security: Security | undefined;
   #group: RaftGroup | undefined;
   #parts: Parts | undefined;
   #http: HttpServer | undefined;
@@ -85,10 +90,11 @@ export class RunningServer {
   async open(): Promise<void> {
     const { log } = this;
     const [config, version] = [this.#config, this.#version];
+    const security = await Security.open({ config, log });
+    this.#security = security;
     if (config.node.insecure) {
-      log.warn(
-        'INSECURE: everybody who reaches this node can read and change everything; --insecure says that this is wanted',
-      );
+      const who = security.enforced ? 'whoever listens on the network may read along' : EVERYBODY;
+      log.warn(`INSECURE: ${who}; --insecure says that this is wanted`);
     }
     const machine = new JournalMachine();
     const group = await RaftGroup.start({
@@ -98,6 +104,7 @@ export class RunningServer {
       version,
       alarms: this.#alarms,
       clock: this.#clock,
+      security,
       signal: this.#signal,
     });
     this.#group = group;
@@ -109,6 +116,7 @@ export class RunningServer {
       group,
       alarms: this.#alarms,
       clock: this.#clock,
+      security,
       startedMs: this.#startedMs,
       stopping: () => this.#stopped !== undefined,
       fatal: () => this.#fatal,
@@ -127,7 +135,7 @@ export class RunningServer {
   async #listen({ routes, grpc }: Parts): Promise<void> {
     const listeners = listenersOf(this.#config);
     const { metrics, grpc: clients } = this.#config.listen;
-    this.#http = await listenHttp(metrics, routes).catch(async (error: unknown) => {
+    this.#http = await listenHttp(metrics, routes, localPaths(this.#config)).catch(async (error: unknown) => {
       throw await listenError(listeners.metrics, error);
     });
     await grpc.front.listen(clients.host, clients.port).catch(async (error: unknown) => {
@@ -183,6 +191,7 @@ export class RunningServer {
       await parts.overlays.close();
     }
     await this.#group?.node.stop();
+    this.#security?.close();
     if (this.#http !== undefined) await closeHttp(this.#http);
   }
 

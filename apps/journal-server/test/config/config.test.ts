@@ -243,7 +243,57 @@ describe('what is wrong, where, and what would be right', () => {
     [
       'off loopback',
       '[listen]\ngrpc = "10.0.0.1:9443"\n',
-      'journal.toml:2: listen.grpc is 10.0.0.1:9443, which others than this machine can reach, without TLS and authentication; listen on 127.0.0.1, or accept that with --insecure',
+      'journal.toml:2: listen.grpc is 10.0.0.1:9443, which others than this machine can reach, without TLS (tls.cert and tls.key) and authentication (auth.issuer or tls.client_ca); listen on 127.0.0.1, or accept that with --insecure',
+    ],
+    [
+      'encrypted, but open to everybody',
+      '[tls]\ncert = "c"\nkey = "k"\n[listen]\ngrpc = "10.0.0.1:9443"\n',
+      'journal.toml:5: listen.grpc is 10.0.0.1:9443, which others than this machine can reach, without authentication (auth.issuer or tls.client_ca); listen on 127.0.0.1, or accept that with --insecure',
+    ],
+    [
+      'tokens in plain text',
+      '[auth]\nissuer = "https://login.example"\n[listen]\ngrpc = "10.0.0.1:9443"\n',
+      'journal.toml:4: listen.grpc is 10.0.0.1:9443, which others than this machine can reach, without TLS (tls.cert and tls.key); listen on 127.0.0.1, or accept that with --insecure',
+    ],
+    [
+      'an open Raft port',
+      '[listen]\nraft = "10.0.0.1:9444"\n',
+      'journal.toml:2: listen.raft is 10.0.0.1:9444, which others than this machine can reach, without TLS and authentication (peer.cert, peer.key and peer.ca); listen on 127.0.0.1, or accept that with --insecure',
+    ],
+    [
+      'a certificate without its key',
+      '[tls]\ncert = "c"\n',
+      'journal.toml:2: tls.cert is set but tls.key is not; a certificate and its key come together',
+    ],
+    [
+      'client certificates without TLS',
+      '[tls]\nclient_ca = "c"\n',
+      'journal.toml:2: tls.client_ca needs TLS on the client port: set tls.cert and tls.key too',
+    ],
+    [
+      'half of mutual TLS',
+      '[peer]\nca = "c"\n',
+      'journal.toml:2: peer.cert, peer.key and peer.ca come together: set all three or none',
+    ],
+    [
+      'members that could not pass calls on',
+      '[cluster]\nmembers = ["1=a:1,a:2", "2=b:1,b:2"]\n[auth]\nissuer = "https://login.example"\n',
+      'journal.toml:4: members pass calls on to each other, and must know each other where clients are to be known: set peer.cert, peer.key and peer.ca',
+    ],
+    [
+      'keys of anybody',
+      '[auth]\nissuer = "http://login.example"\n',
+      "journal.toml:2: auth.issuer is http://login.example: keys that are read without TLS can be anybody's; use https://",
+    ],
+    [
+      'a signature that needs a shared secret',
+      '[auth]\nalgorithms = ["HS256"]\n',
+      'journal.toml:2: auth.algorithms[0] is "HS256": expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA',
+    ],
+    [
+      'more patience with clocks than a minute',
+      '[auth]\nclock_skew = "61s"\n',
+      'journal.toml:2: auth.clock_skew is "61s": expected a duration from 0ms to 1m, for example "500ms", "10s", "5m" or "2h"',
     ],
     [
       'wildcard advertised',

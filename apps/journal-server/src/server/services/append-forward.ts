@@ -57,13 +57,13 @@ export class ForwardedAppends {
 
   #towards(leader: NotLeaderError): Onward {
     if (this.#current?.leaderId === leader.leaderId) return this.#current;
-    const client = this.#forwarder.leaderClient(leader, this.#header);
+    const { client, metadata } = this.#forwarder.towards(leader, this.#header);
     this.#current?.stream.end();
     const stream = client.makeBidiStreamRequest(
       appendStream.path,
       appendStream.requestSerialize,
       appendStream.responseDeserialize,
-      this.#forwarder.metadataFor(this.#header),
+      metadata,
     );
     const onward: Onward = { leaderId: leader.leaderId, stream, pending: new Set() };
     this.#streams.add(onward);

@@ -3,13 +3,14 @@ import { status, type handleBidiStreamingCall, type ServerDuplexStream } from '@
 import { journal, newEntryFromWire, newOperationFromWire } from '@pact-journal/journal-proto';
 import type { JournalCommand } from '@pact-journal/journal-state';
 import type { NotLeaderError } from '@pact-journal/raft-core';
+import { ENTRY_ROW, OPERATION_ROW, type Caller } from '../../auth/index.ts';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { CallError, statusOf } from '../grpc-status.ts';
 import { headersOf } from '../incoming.ts';
 import type { CallObserver } from '../rpc.ts';
 import { ForwardedAppends } from './append-forward.ts';
 import { failureOutcome } from './append-outcome.ts';
-import { invalid, type ServiceContext } from './context.ts';
+import { authored, invalid, type ServiceContext } from './context.ts';
 
 const { appendStream } = journal.JournalAppendServiceDefinition;
 const ITEMS_PER_MESSAGE_MAX = 1_024;
@@ -59,6 +60,7 @@ class AppendSession {
   readonly #forwarded: ForwardedAppends;
   readonly #startedMs = performance.now();
   #outcomes: journal.AppendOutcome[] = [];
+  #caller: Caller | undefined;
   #flushing = false;
   #inFlight = 0;
   #paused = false;
@@ -139,12 +141,33 @@ class AppendSession {
 
   async #append(item: journal.AppendItem): Promise<void> {
     try {
-      const command = commandOf(item);
+      const command = this.#commandOf(item);
       const value = await this.#context.writer.submit(command, requestIdOf(item));
       this.#decided([{ correlationId: item.correlationId, outcome: { $case: 'appended', value } }]);
     } catch (error) {
       const known = statusOf(error) ?? this.#context.rpc.failure(appendStream.path, error);
       this.#decided([failureOutcome(item.correlationId, known)]);
+    }
+  }
+
+  /** Each item is allowed or refused on its own. */
+  #commandOf(item: journal.AppendItem): JournalCommand {
+    const { access } = this.#context;
+    const caller = (this.#caller ??= access.callerOf(headersOf(this.#call.metadata)));
+    switch (item.command?.$case) {
+      case 'entry': {
+        const { author } = access.authorizeBy(ENTRY_ROW, caller, item.command.value);
+        return { type: 'AppendEntry', entry: newEntryFromWire(item.command.value, authored(author)) };
+      }
+      case 'operation': {
+        const { author } = access.authorizeBy(OPERATION_ROW, caller, { operation: item.command.value });
+        return {
+          type: 'RecordOperation',
+          operation: newOperationFromWire(item.command.value, authored(author)),
+        };
+      }
+      case undefined:
+        throw invalid('command: an item has an entry or an operation');
     }
   }
 
@@ -213,17 +236,6 @@ class AppendSession {
     this.#forwarded.close();
     for (const listener of this.#whenClosed.splice(0)) listener();
     this.#options.observer(appendStream.path, code, performance.now() - this.#startedMs);
-  }
-}
-
-function commandOf(item: journal.AppendItem): JournalCommand {
-  switch (item.command?.$case) {
-    case 'entry':
-      return { entry: newEntryFromWire(item.command.value), type: 'AppendEntry' };
-    case 'operation':
-      return { operation: newOperationFromWire(item.command.value), type: 'RecordOperation' };
-    case undefined:
-      throw invalid('command: an item has an entry or an operation');
   }
 }
 

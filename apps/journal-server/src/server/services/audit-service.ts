@@ -1,7 +1,7 @@
 /** AuditService: remote commands and shell sessions. */
 import { journal, newOperationFromWire, operationToWire } from '@pact-journal/journal-proto';
 import type { AdminOperation } from '@pact-journal/journal-state';
-import type { ServiceContext } from './context.ts';
+import { authored, type ServiceContext } from './context.ts';
 import { map, pages } from './pages.ts';
 
 const methods = journal.AuditServiceDefinition;
@@ -9,8 +9,8 @@ const MESSAGE_LIMITS = { items: 500, bytes: 1024 * 1024 } as const;
 
 export function auditService({ rpc, writer, journal: state }: ServiceContext): journal.AuditServiceServer {
   return {
-    recordOperation: rpc.leader(methods.recordOperation, async (request, { requestId }) => {
-      const operation = newOperationFromWire(request.operation);
+    recordOperation: rpc.leader(methods.recordOperation, async (request, { requestId, author }) => {
+      const operation = newOperationFromWire(request.operation, authored(author));
       return { receipt: await writer.submit({ type: 'RecordOperation', operation }, requestId) };
     }),
     listOperations: rpc.stream(methods.listOperations, ({ from, limit }) => {

@@ -7,7 +7,7 @@ import {
   overlayToWire,
 } from '@pact-journal/journal-proto';
 import type { EntryFilter, EntrySeq } from '@pact-journal/journal-state';
-import { notFound, requiredId, type ServiceContext } from './context.ts';
+import { authored, notFound, requiredId, type ServiceContext } from './context.ts';
 import { map } from './pages.ts';
 
 const methods = journal.ConfigServiceDefinition;
@@ -19,8 +19,8 @@ export function configService({
   overlays,
 }: ServiceContext): journal.ConfigServiceServer {
   return {
-    appendEntry: rpc.leader(methods.appendEntry, async (request, { requestId }) => {
-      const entry = newEntryFromFieldedWire(request.entry);
+    appendEntry: rpc.leader(methods.appendEntry, async (request, { requestId, author }) => {
+      const entry = newEntryFromFieldedWire(request.entry, authored(author));
       const { sequence } = await writer.append({ entry, type: 'AppendEntry' }, requestId);
       return { sequence };
     }),

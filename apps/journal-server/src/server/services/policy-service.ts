@@ -35,8 +35,8 @@ export function policyService({
     getEffectivePolicy: rpc.unary(methods.getEffectivePolicy, (request) =>
       policyToWire(state().policy(requiredId(request.vclusterId, 'vcluster_id'))),
     ),
-    updatePolicy: rpc.leader(methods.updatePolicy, async (request, { requestId }) => {
-      const command = setPolicyOf(request);
+    updatePolicy: rpc.leader(methods.updatePolicy, async (request, { requestId, author }) => {
+      const command = setPolicyOf(request, author);
       const { sequence, pendingApproval } = await writer.append(command, requestId);
       if (pendingApproval) {
         const error = `the policy in force wants a second person: approval ${String(sequence)} waits for one`;
@@ -45,8 +45,11 @@ export function policyService({
       const policyRef = state().entry(sequence)?.policy?.policy_id ?? '';
       return { success: true, policyRef, error: undefined };
     }),
-    evaluate: rpc.unary(methods.evaluate, (request) => {
-      const { authorized, policy_ref, reason, approval } = state().evaluate(questionOf(request));
+    evaluate: rpc.unary(methods.evaluate, (request, { caller, author }) => {
+      const { authorized, policy_ref, reason, approval } = state().evaluate(
+        // A compute node asks on behalf of whoever wants something of it.
+        questionOf(request, caller.kind === 'user' ? author : undefined),
+      );
       return {
         authorized,
         policyRef: policy_ref,
@@ -61,9 +64,9 @@ export function policyService({
       const pending = state().approvals(now());
       return { approvals: pending.filter((each) => isOfScope(each, scopeFilter)).map(approvalToWire) };
     }),
-    decideApproval: rpc.leader(methods.decideApproval, async (request, { requestId }) => {
+    decideApproval: rpc.leader(methods.decideApproval, async (request, { requestId, author }) => {
       const pending = approvalIdOf(request.approvalId);
-      const approver = identityFromWire(request.approver, 'approver');
+      const approver = author ?? identityFromWire(request.approver, 'approver');
       const decision = decisionGivenFromWire(request.decision);
       checkMayApprove(state(), pending, approver);
       const reason = request.reason === undefined ? {} : { reason: request.reason };
@@ -73,7 +76,7 @@ export function policyService({
   };
 }
 
-function setPolicyOf(request: policy.UpdatePolicyRequest) {
+function setPolicyOf(request: policy.UpdatePolicyRequest, author: Identity | undefined) {
   const vcluster_id = requiredId(request.vclusterId, 'vcluster_id');
   const named = request.policy?.vclusterId ?? '';
   if (named !== '' && named !== vcluster_id) {
@@ -84,16 +87,16 @@ function setPolicyOf(request: policy.UpdatePolicyRequest) {
     type: 'SetPolicy' as const,
     vcluster_id,
     policy: policyFromWire(given),
-    author: identityFromWire(request.author),
+    author: author ?? identityFromWire(request.author),
     ...(request.message === '' ? {} : { message: request.message }),
   };
 }
 
-function questionOf(request: policy.PolicyEvalRequest): EvaluationRequest {
+function questionOf(request: policy.PolicyEvalRequest, author: Identity | undefined): EvaluationRequest {
   const { proposedChange, command } = request;
   return {
     action: requiredId(request.action, 'action'),
-    author: identityFromWire(request.author),
+    author: author ?? identityFromWire(request.author),
     scope: scopeFromWire(request.scope),
     ...(proposedChange === undefined
       ? {}
