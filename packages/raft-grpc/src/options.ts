@@ -29,6 +29,7 @@ export interface TransportLimits extends DecodeLimits {
   readonly maxSessionMemoryMib: number;
 }
 
+/** How long things may take, in milliseconds. */
 export interface TransportTimings {
   /** For a connection including its handshake. 2,000 ms by default. */
   readonly connectTimeoutMs: number;
@@ -56,6 +57,7 @@ export interface PeerIdentity {
   readonly commonName: string | undefined;
 }
 
+/** Who this node is, where it listens, and what it allows its peers. */
 export interface GrpcTransportOptions {
   /** This node's id. */
   readonly id: NodeId;
@@ -83,6 +85,7 @@ export interface GrpcTransportOptions {
   readonly onEvent?: (event: TransportEvent) => void;
 }
 
+/** What {@link GrpcTransportOptions.limits} is where it is not given. */
 export const defaultLimits: TransportLimits = {
   maxMessages: 65_536,
   maxEntries: 262_144,
@@ -97,6 +100,7 @@ export const defaultLimits: TransportLimits = {
   maxSessionMemoryMib: 64,
 };
 
+/** What {@link GrpcTransportOptions.timings} is where it is not given. */
 export const defaultTimings: TransportTimings = {
   connectTimeoutMs: 2_000,
   backoffMinMs: 50,

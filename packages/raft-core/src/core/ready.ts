@@ -38,16 +38,25 @@ export interface Ready {
 
 /** The cheap part of {@link Status}. */
 export interface BasicStatus {
+  /** This node. */
   readonly id: NodeId;
+  /** The latest term it knows. */
   readonly term: Term;
+  /** Whom it voted for in that term, 0 for nobody. */
   readonly vote: NodeId;
+  /** What it is in that term. */
   readonly role: Role;
   /** 0 when none is known. */
   readonly leader: NodeId;
+  /** True for a member without a vote. */
   readonly isLearner: boolean;
+  /** Highest index known to be committed. */
   readonly committed: LogIndex;
+  /** Highest index that the application has applied. */
   readonly applied: LogIndex;
+  /** Last entry of the log, durable or not. */
   readonly lastIndex: LogIndex;
+  /** First entry of the log that is not compacted. */
   readonly firstIndex: LogIndex;
   /** Whom leadership is being handed to, 0 for nobody. */
   readonly transferTarget: NodeId;
@@ -57,6 +66,7 @@ export interface BasicStatus {
 
 /** What a node knows about itself and, if it leads, about the others. */
 export interface Status extends BasicStatus {
+  /** The active membership. */
   readonly config: TrackerConfig;
   /** Every member, in ascending order of ids; empty unless this node is the leader. */
   readonly progress: ReadonlyMap<NodeId, ProgressStatus>;

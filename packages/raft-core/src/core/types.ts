@@ -22,8 +22,11 @@ export type EntryType = 'normal' | 'confChange' | 'confChangeV2';
 
 /** One log entry. Immutable once created: cores, stores and transports share the same object. */
 export interface Entry {
+  /** Term of the leader that appended it first. */
   readonly term: Term;
+  /** Its place in the log; the first entry ever is at 1. */
   readonly index: LogIndex;
+  /** What `data` means. */
   readonly type: EntryType;
   /** Opaque to Raft for `normal`; an encoded membership change otherwise. Empty for a new leader's first entry. */
   readonly data: Uint8Array;
@@ -31,19 +34,25 @@ export interface Entry {
 
 /** What must survive a restart, besides the log. */
 export interface HardState {
+  /** The latest term this node has seen. Durable before anything of that term is answered. */
   readonly term: Term;
+  /** Whom this node voted for in `term`, 0 for nobody. Durable before the vote is answered. */
   readonly vote: NodeId;
+  /** Highest index known to be committed. A hint: it may be lost without harm. */
   readonly commit: LogIndex;
 }
 
 /** A group's membership as it is persisted (in snapshots, and handed to a restarting core). Lists are sorted by id. */
 export interface ConfState {
+  /** Voters; of a joint configuration, those of its incoming half. */
   readonly voters: readonly NodeId[];
   /** Voters of the outgoing half of a joint configuration; empty outside of one. */
   readonly votersOutgoing: readonly NodeId[];
+  /** Members without a vote. */
   readonly learners: readonly NodeId[];
   /** Voters of the outgoing half that become learners when the joint configuration is left. */
   readonly learnersNext: readonly NodeId[];
+  /** True when the leader leaves the joint configuration by itself. */
   readonly autoLeave: boolean;
 }
 
@@ -51,13 +60,17 @@ export interface ConfState {
 export interface SnapshotMetadata {
   /** Index and term of the last entry that the snapshot contains. */
   readonly index: LogIndex;
+  /** Term of that entry. */
   readonly term: Term;
+  /** The membership as of that entry. */
   readonly confState: ConfState;
 }
 
 /** A snapshot as the core handles it. `data` is opaque (the runtime puts a small reference there, not the state). */
 export interface Snapshot {
+  /** What it is of. */
   readonly metadata: SnapshotMetadata;
+  /** The state, or a reference to it. */
   readonly data: Uint8Array;
 }
 
@@ -93,18 +106,27 @@ export type MessageType =
  * field always present: the core handles millions of them a second and V8 likes one hidden class.
  */
 export interface Message {
+  /** What it asks or answers. */
   readonly type: MessageType;
+  /** Whom it is for: a node, or a local storage thread. */
   readonly to: NodeId;
+  /** Who sent it, or on whose behalf it is forwarded; 0 on local ones. */
   readonly from: NodeId;
   /** 0 on messages that carry no term (local ones, proposals, read requests). */
   readonly term: Term;
   /** Term of the entry at `index`. */
   readonly logTerm: Term;
+  /** Before the entries of an append; the last one acknowledged by an answer; the last of a candidate's log; of a read. */
   readonly index: LogIndex;
+  /** To be appended, proposed, written or applied; of a read, its context as data. */
   readonly entries: readonly Entry[];
+  /** What the sender knows to be committed, as far as the receiver may use it. */
   readonly commit: LogIndex;
+  /** On a write to the log: whom this node voted for. */
   readonly vote: NodeId;
+  /** To be installed. */
   readonly snapshot: Snapshot | undefined;
+  /** True for "no": to an append, a vote, or of a snapshot that failed. */
   readonly reject: boolean;
   /** On a rejected append: the follower's best guess of where the logs agree. */
   readonly rejectHint: LogIndex;
@@ -124,7 +146,9 @@ export const LOCAL_APPLY_THREAD = (Number.MAX_SAFE_INTEGER - 1) as NodeId;
 
 /** Volatile state, for observers. */
 export interface SoftState {
+  /** 0 while none is known. */
   readonly leader: NodeId;
+  /** What this node is in its term. */
   readonly role: Role;
 }
 
@@ -133,6 +157,7 @@ export type Role = 'follower' | 'candidate' | 'leader' | 'preCandidate';
 
 /** A read may be served once the state machine has applied `index`. */
 export interface ReadState {
+  /** What has to be applied before the read is served. */
   readonly index: LogIndex;
   /** The `context` given to `readIndex`. */
   readonly requestContext: Uint8Array;
@@ -143,7 +168,9 @@ export type ConfChangeType = 'addNode' | 'removeNode' | 'updateNode' | 'addLearn
 
 /** One step of a membership change. `nodeId` 0 makes it void. */
 export interface ConfChangeSingle {
+  /** What happens to the member. */
   readonly type: ConfChangeType;
+  /** The member, 0 for nobody. */
   readonly nodeId: NodeId;
 }
 
@@ -156,7 +183,9 @@ export type ConfChangeTransition = 'auto' | 'jointImplicit' | 'jointExplicit';
 
 /** A membership change. No changes and `auto` leaves a joint configuration. */
 export interface ConfChange {
+  /** Whether it goes through a joint configuration, and how that is left. */
   readonly transition: ConfChangeTransition;
+  /** In this order. */
   readonly changes: readonly ConfChangeSingle[];
   /** Opaque to the core: the runtime carries addresses here. */
   readonly context: Uint8Array;

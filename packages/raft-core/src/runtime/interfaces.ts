@@ -65,6 +65,7 @@ export interface LogStore {
   append(batch: LogAppend): Promise<void>;
   /** First index that `entries` can return: `compactedIndex + 1`. */
   firstIndex(): LogIndex;
+  /** Index of the last entry appended, durable or being made so; the compacted index when there is none. */
   lastIndex(): LogIndex;
   /** Term at `index` in `[firstIndex() - 1, lastIndex()]`. Throws core's `StorageError` otherwise. */
   term(index: LogIndex): Term;
@@ -187,18 +188,23 @@ export interface TransportHandler {
 
 /** Counters towards one peer, since the transport was started. */
 export interface TransportPeerStats {
+  /** True while messages can leave for it. */
   readonly connected: boolean;
   /** Waiting to be sent, in bytes. */
   readonly queuedBytes: number;
+  /** Messages handed to the network since the start. */
   readonly sentMessages: number;
+  /** Their bytes. */
   readonly sentBytes: number;
   /** Messages that found the queue full or the connection broken. */
   readonly droppedMessages: number;
+  /** Connections made after the first one. */
   readonly reconnects: number;
 }
 
 /** How nodes talk. Best effort: Raft tolerates loss, delay, duplication and reordering, but not corruption. */
 export interface Transport {
+  /** Begins to receive; resolves when peers can connect. Rejects where it cannot listen, and is not called again then. */
   start(handler: TransportHandler): Promise<void>;
   /** Who can be reached, and where. Called at start and whenever the membership changes. */
   setPeers(peers: readonly Member[]): void;
@@ -211,7 +217,9 @@ export interface Transport {
     term: Term,
     signal: AbortSignal,
   ): Promise<{ readonly stored: StoredSnapshot; readonly source: SnapshotSource }>;
+  /** What went to one peer since the start; undefined where the transport does not know the peer or does not count. */
   stats(peer: NodeId): TransportPeerStats | undefined;
+  /** Sends what is queued as far as it can, then closes everything; nothing is received after it resolves. */
   stop(): Promise<void>;
 }
 

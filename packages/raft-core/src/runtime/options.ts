@@ -15,10 +15,13 @@ export type ReadOnlyOption = 'safe' | 'leaseBased';
 export interface RaftNodeOptions<Result> {
   /** This node's id, at least 1. Must never be used again after its stores were wiped: its votes would be forgotten. */
   readonly id: NodeId;
+  /** Where entries, term and vote are kept. Not open yet: the node opens and closes it, and owns it in between. */
   readonly logStore: LogStore;
+  /** Where snapshots are kept; as for `logStore`. */
   readonly snapshotStore: SnapshotStore;
   /** With nothing applied yet: a snapshot and the log after it are replayed into it. */
   readonly stateMachine: StateMachine<Result>;
+  /** How the other members are reached. Not started yet: the node starts and stops it. */
   readonly transport: Transport;
   /** Default: real time. */
   readonly clock?: Clock;

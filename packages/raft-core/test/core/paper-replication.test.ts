@@ -3,6 +3,7 @@ import { toLogIndex, toNodeId } from '../../src/core/index.ts';
 import {
   BASE_INDEX,
   bytes,
+  change,
   compactAt,
   confState,
   drain,
@@ -49,6 +50,49 @@ describe('Raft paper, 5.3: log replication', () => {
       expect(leader.values).toEqual(commits ? ['x'] : []);
     },
   );
+
+  it('a new leader begins with every follower right after the end of its own log', () => {
+    const network = new Network(three);
+    const leader = network.elect(1);
+    network.propose('x');
+    const last = leader.raw.basicStatus().lastIndex;
+    network.isolate(2, 3);
+    network.member(2).raw.campaign();
+    network.heal();
+    network.only(({ type }) => !type.startsWith('MsgApp'));
+    const next = network.elect(2);
+    expect(next.role).toBe('leader');
+    for (const id of [1, 3]) {
+      expect(next.raw.status().progress.get(toNodeId(id))).toMatchObject({ match: 0, next: last + 1 });
+    }
+  });
+
+  it('a leader sends an append again until the follower has it', () => {
+    const network = new Network(three);
+    network.elect(1);
+    network.isolate(3);
+    network.propose('x');
+    network.run(8);
+    expect(network.member(3).values).toEqual([]);
+    network.heal();
+    network.run(2);
+    expect(network.member(3).values).toEqual(['x']);
+  });
+
+  it('a leader never overwrites or removes what it has appended, whatever it is told', () => {
+    const network = new Network(three);
+    const leader = network.elect(1);
+    network.isolate(1);
+    leader.raw.propose(bytes('x'));
+    network.settle();
+    const before = leader.log;
+    const stale = { from: 2, to: 1, term: leader.term - 1, logTerm: 1, index: 2, entries: [entry(1, 3)] };
+    leader.raw.step(message('MsgApp', stale));
+    leader.raw.step(message('MsgAppResp', { from: 2, to: 1, term: leader.term, index: 4, reject: true }));
+    network.run(3);
+    expect(leader.role).toBe('leader');
+    expect(leader.log).toEqual(before);
+  });
 
   it('committing an entry commits all before it, those of earlier leaders included', () => {
     const storage = storageWith(confState(ids(1)), entries(1, 1, 2), hardState(2, 0, 2));
@@ -178,6 +222,38 @@ describe('Raft paper, section 6: membership changes', () => {
     network.isolate(3, 4);
     network.run(3);
     expect(network.member(1).values).toEqual(['a', 'b']);
+  });
+
+  it('a joint configuration needs majorities of both halves to elect a leader', () => {
+    const joint = {
+      voters: ids(1, 4, 5),
+      votersOutgoing: three,
+      learners: [],
+      learnersNext: [],
+      autoLeave: false,
+    };
+    const elected = (...reachable: number[]): boolean => {
+      const network = new Network([]);
+      for (const id of five) network.add(id, storageWith(joint));
+      network.only(({ from, to }) => from === to || reachable.includes(to) || reachable.includes(from));
+      return network.elect(1).role === 'leader';
+    };
+    expect(elected(2, 3)).toBe(false);
+    expect(elected(4, 5)).toBe(false);
+    expect(elected(3, 4)).toBe(true);
+  });
+
+  it('a change takes effect on each server when it is applied there, not when it is appended', () => {
+    const network = new Network(three);
+    const leader = network.elect(1);
+    network.isolate(1);
+    leader.raw.proposeConfChange(change({ type: 'removeNode', nodeId: toNodeId(3) }));
+    network.settle();
+    expect(leader.raw.confState().voters).toEqual(three);
+    network.isolate(3);
+    network.run(2);
+    expect(leader.raw.confState().voters).toEqual(ids(1, 2));
+    expect(network.member(3).raw.confState().voters).toEqual(three);
   });
 
   it('new servers are caught up as learners, which do not count towards a majority', () => {

@@ -31,6 +31,7 @@ export type RefusalReason =
   /** An entry, or a message's context, larger than the limit. */
   | 'tooLarge';
 
+/** What a received frame may hold; what is beyond is refused and counted. */
 export interface DecodeLimits {
   /** Messages in a frame. */
   readonly maxMessages: number;
