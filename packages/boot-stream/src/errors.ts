@@ -28,7 +28,7 @@ export type BootStreamErrorCode =
 
 export interface BootStreamErrorOptions {
   readonly cause?: unknown;
-  /** With `overloaded`: when to try again, in milliseconds. */
+  /** With `overloaded`, and with `unavailable` of a replica that shuts down: when to try again, in milliseconds. */
   readonly retryAfterMs?: number;
   /** On a subscription that ended: the first sequence that was not delivered. */
   readonly resumeFrom?: number;

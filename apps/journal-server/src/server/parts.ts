@@ -50,6 +50,7 @@ export interface Parts {
   readonly group: RaftGroup;
   readonly metrics: ServerMetrics;
   readonly overlays: Overlays;
+  readonly bootServer: BootServer;
   readonly duties: LeaderDuties;
   readonly forwarder: LeaderForwarder;
   readonly grpc: GrpcServer;
@@ -153,7 +154,7 @@ export function createParts(options: PartsOptions): Parts {
     }),
     metrics: () => metrics.render(),
   });
-  return { group, metrics, overlays, duties, forwarder, grpc, routes };
+  return { group, metrics, overlays, bootServer, duties, forwarder, grpc, routes };
 }
 
 function createDuties(

@@ -55,6 +55,8 @@ function listenersOf({ listen }: ServerConfig): Readonly<Record<'grpc' | 'raft' 
 }
 
 const EVERYBODY = 'everybody who reaches this node can read and change everything';
+/** For answers on their way and for connections to be closed in order. */
+const CLOSE_MS_MIN = 250;
 
 export class RunningServer {
   readonly log: Logger;
@@ -164,7 +166,8 @@ export class RunningServer {
   }
 
   /**
-   * Hands leadership over, lets calls under way finish within `limits.drain_timeout`, and closes everything.
+   * Takes no new boots, hands leadership over, lets what is under way finish within `limits.drain_timeout`, and closes
+   * everything.
    * Idempotent; never rejects.
    */
   stop(): Promise<void> {
@@ -177,16 +180,18 @@ export class RunningServer {
     const parts = this.#parts;
     parts?.grpc.health.setServing(false);
     parts?.duties.end();
+    const deadlineMs = performance.now() + this.#config.limits.drainTimeout;
+    const boots = parts?.bootServer.drain();
     // First the leadership, so that writers find another leader while their calls here are still answered.
     await this.#handOver();
     if (parts !== undefined) {
-      const { drainTimeout } = this.#config.limits;
+      const leftMs = (): number => Math.max(CLOSE_MS_MIN, deadlineMs - performance.now());
       await Promise.race([
-        parts.grpc.drain(),
-        new Promise((resolve) => setTimeout(resolve, drainTimeout).unref()),
+        Promise.all([boots, parts.grpc.drain()]),
+        new Promise((resolve) => setTimeout(resolve, leftMs()).unref()),
       ]);
       parts.grpc.health.endWatches();
-      await parts.grpc.front.close(drainTimeout);
+      await parts.grpc.front.close(leftMs());
       parts.forwarder.close();
       await parts.overlays.close();
     }

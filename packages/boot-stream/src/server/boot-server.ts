@@ -32,6 +32,7 @@ export class BootServer {
   #bootsAdmitted = 0;
   #bootsRefused = 0;
   #closed = false;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: BootServerOptions) {
     this.limits = { ...DEFAULT_BOOT_LIMITS, ...options.limits };
@@ -41,15 +42,13 @@ export class BootServer {
 
   /** Takes a place for a boot; the caller calls `releaseBoot` when the stream is over. Throws where there is none. */
   admitBoot(): void {
-    if (this.#closed) throw shuttingDown();
+    if (this.#closed) throw this.#shuttingDown();
     if (this.#bootsActive >= this.limits.bootStreamsMax) {
       this.#bootsRefused += 1;
       throw new BootStreamError(
         'overloaded',
         `this replica serves ${this.#bootsActive} boots already: try again later`,
-        {
-          retryAfterMs: Math.round(this.limits.retryAfterMs * (0.5 + Math.random())),
-        },
+        { retryAfterMs: this.#retryAfterMs() },
       );
     }
     this.#bootsActive += 1;
@@ -58,6 +57,8 @@ export class BootServer {
 
   releaseBoot(): void {
     this.#bootsActive -= 1;
+    if (this.#bootsActive > 0) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** Serves an admitted boot. */
@@ -66,7 +67,7 @@ export class BootServer {
   }
 
   subscribe(call: ServerCall, request: stream.SubscribeRequest): void {
-    if (this.#closed) call.end(statusOf(shuttingDown()));
+    if (this.#closed) call.end(statusOf(this.#shuttingDown()));
     else this.#subscriptions.serve(call, request);
   }
 
@@ -84,8 +85,21 @@ export class BootServer {
     this.#closed = true;
     this.#subscriptions.close();
   }
-}
 
-function shuttingDown(): BootStreamError {
-  return new BootStreamError('unavailable', 'this replica is shutting down: try another');
+  /** Closes, and resolves once no boot is under way any more. */
+  drain(): Promise<void> {
+    this.close();
+    return this.#bootsActive === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  #shuttingDown(): BootStreamError {
+    const message = 'this replica is shutting down: try another';
+    return new BootStreamError('unavailable', message, { retryAfterMs: this.#retryAfterMs() });
+  }
+
+  #retryAfterMs(): number {
+    return Math.round(this.limits.retryAfterMs * (0.5 + Math.random()));
+  }
 }
