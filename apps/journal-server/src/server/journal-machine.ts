@@ -1,6 +1,7 @@
 /** The journal as raft-core's state machine: the one place where the two meet. */
 import { hash } from 'node:crypto';
 import {
+  decodeCommand,
   JournalState,
   RestoreBuilder,
   type CommandResult,
@@ -8,15 +9,26 @@ import {
   type StateChanges,
 } from '@pact-journal/journal-state';
 import type { Entry, SnapshotContent, StateMachine } from '@pact-journal/raft-core';
+import type { Logger } from './log.ts';
 
 /** Ten times as fast as the portable one. */
 const sha256: Sha256 = (bytes) => hash('sha256', bytes, 'hex');
+
+/** Of an encoded command; undefined where it has none. */
+function requestIdIn(data: Uint8Array): string | undefined {
+  try {
+    return decodeCommand(data).request_id;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Told, after a batch of commands was applied, what each of them changed. */
 export type ChangesListener = (changes: readonly StateChanges[]) => void;
 
 export class JournalMachine implements StateMachine<CommandResult> {
   #state = new JournalState({ sha256 });
+  readonly #log: Logger | undefined;
   readonly #listeners = new Set<ChangesListener>();
   readonly #replaced = new Set<() => void>();
 
@@ -37,6 +49,11 @@ export class JournalMachine implements StateMachine<CommandResult> {
     return () => this.#replaced.delete(listener);
   }
 
+  /** With a log, what is applied is told at level debug. */
+  constructor(log?: Logger) {
+    this.#log = log;
+  }
+
   apply(entries: readonly Entry[]): readonly CommandResult[] {
     const results: CommandResult[] = [];
     const changes: StateChanges[] = [];
@@ -46,7 +63,14 @@ export class JournalMachine implements StateMachine<CommandResult> {
       changes.push(outcome.changes);
     }
     for (const listener of this.#listeners) listener(changes);
+    if (this.#log?.isLevelEnabled('debug') === true) this.#tell(this.#log, entries, results);
     return results;
+  }
+
+  #tell(log: Logger, entries: readonly Entry[], results: readonly CommandResult[]): void {
+    for (const [at, { index, term, data }] of entries.entries()) {
+      log.debug({ request_id: requestIdIn(data), index, term, result: results[at] }, 'applied');
+    }
   }
 
   snapshot(): SnapshotContent {

@@ -36,6 +36,26 @@ export async function createLogger(
   );
 }
 
+/** Levels that a running server steps through, from the configured one to more and back to it. */
+const STEPS = ['debug', 'trace'] as const;
+
+/**
+ * Makes SIGUSR2 change the level of a running server: to debug, to trace, and back to what is configured. Returns how
+ * to end that. Everything logs through this one logger, so that the level is that of the whole process.
+ */
+export function changeLevelOnSignal(log: Logger): () => void {
+  const configured = log.level;
+  const more = STEPS.filter((level) => (pino.levels.values[level] ?? 0) < log.levelVal);
+  const levels = [configured, ...more];
+  const step = (): void => {
+    log.level = levels[(levels.indexOf(log.level) + 1) % levels.length] ?? configured;
+    // Said at a level that is always there, so that whoever sent the signal sees that it was heard.
+    log[log.isLevelEnabled('info') ? 'info' : 'error']({ log_level: log.level }, 'log level changed');
+  };
+  process.on('SIGUSR2', step);
+  return () => process.off('SIGUSR2', step);
+}
+
 /** What may wait for a reader that does not read; lines on top of it are dropped rather than holding up consensus. */
 const BACKLOG_SIZE_BYTES_MAX = 4 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 /** What Prometheus is told (https://prometheus.io/docs/practices/naming/). */
 import { status } from '@grpc/grpc-js';
 import type { OverlayEvent } from '@pact-journal/overlay-builder';
-import { isRaftError, type RaftEvents } from '@pact-journal/raft-core';
+import { isNotLeaderError, isRaftError, type RaftEvents } from '@pact-journal/raft-core';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EntryType, StateChanges } from '@pact-journal/journal-state';
 import type { LokiObserver } from '../loki/index.ts';
@@ -108,7 +108,7 @@ export class ServerMetrics {
       'Proposals of this node that were not applied, by why: overloaded ones found the queue full.',
       ['reason'],
     );
-    for (const reason of ['overloaded', 'notLeader', 'outcomeUnknown'])
+    for (const reason of ['overloaded', 'notCommitted', 'outcomeUnknown'])
       this.#failedProposals.inc({ reason }, 0);
     counted(
       this.#registry,
@@ -155,6 +155,8 @@ export class ServerMetrics {
   }
 
   proposalFailed(error: unknown): void {
+    // Those go on to the leader and do not fail.
+    if (isNotLeaderError(error)) return;
     this.#failedProposals.inc({ reason: isRaftError(error) ? error.code : 'other' });
   }
 

@@ -75,6 +75,7 @@ export function createParts(options: PartsOptions): Parts {
     },
     encodeCommand,
     now,
+    log,
   );
   const overlays: Overlays = createOverlays({
     machine,

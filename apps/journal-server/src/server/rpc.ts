@@ -45,6 +45,9 @@ export type UnaryHandler<Request, Response> = (
   context: CallContext,
 ) => Promise<Response> | Response;
 
+/** Logged where a write goes on to the leader. */
+export const PASSED_ON_MESSAGE = 'passed on to the leader';
+
 /** How many stream messages are written before other work gets a turn. */
 const MESSAGES_PER_TURN = 64;
 const REQUEST_ID_LENGTH_MAX = 128;
@@ -102,6 +105,8 @@ export class RpcHost {
         return await handler(request, context);
       } catch (error) {
         if (!isNotLeaderError(error)) throw error;
+        const { requestId: request_id } = context;
+        this.#log.debug({ request_id, method: method.path, leader_id: error.leaderId }, PASSED_ON_MESSAGE);
         return await this.#forwarder.unary(method, request, context.incoming, error);
       }
     });
@@ -149,13 +154,21 @@ export class RpcHost {
         const message = request();
         const grant = this.#access.authorize(this.#access.callerOf(incoming.header), path, message);
         const response = await handler(message, contextOf(incoming, grant));
-        this.#observer(path, status.OK, performance.now() - startedMs);
+        this.#ended(path, status.OK, performance.now() - startedMs, incoming);
         return response;
       } catch (error) {
-        this.#observer(path, statusOf(error)?.code ?? status.INTERNAL, performance.now() - startedMs);
+        const code = statusOf(error)?.code ?? status.INTERNAL;
+        this.#ended(path, code, performance.now() - startedMs, incoming);
         throw error;
       }
     };
+  }
+
+  #ended(method: string, code: status, durationMs: number, { header }: IncomingCall): void {
+    this.#observer(method, code, durationMs);
+    if (!this.#log.isLevelEnabled('debug')) return;
+    const call = { request_id: header(REQUEST_ID_KEY), method, code: status[code], duration_ms: durationMs };
+    this.#log.debug(call, 'call answered');
   }
 
   /** The status to end a call with. What is no designed failure is logged whole and answered in general words. */

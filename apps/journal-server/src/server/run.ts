@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { ServerConfig } from '../config/index.ts';
-import type { Logger } from './log.ts';
+import { changeLevelOnSignal, type Logger } from './log.ts';
 import type { NodeLine } from './node-line.ts';
 import { startServer, type RunningServer } from './server.ts';
 
@@ -28,6 +28,7 @@ export interface RunOptions {
  */
 export async function runServer({ config, log, version, stopRequest, onReady }: RunOptions): Promise<void> {
   if (config.node.niceness > 0) lowerPriority(config.node.niceness);
+  const endLevelChanges = changeLevelOnSignal(log);
   const starting = new AbortController();
   const asked = stopRequest.then(({ reason }) => {
     log.info({ reason }, 'stopping');
@@ -40,6 +41,7 @@ export async function runServer({ config, log, version, stopRequest, onReady }: 
     },
   );
   if (server !== undefined) await untilDone(server, asked, onReady);
+  endLevelChanges();
   log.info('stopped');
 }
 

@@ -98,7 +98,7 @@ export class RunningServer {
       const who = security.enforced ? 'whoever listens on the network may read along' : EVERYBODY;
       log.warn(`INSECURE: ${who}; --insecure says that this is wanted`);
     }
-    const machine = new JournalMachine();
+    const machine = new JournalMachine(log);
     const group = await RaftGroup.start({
       config,
       machine,

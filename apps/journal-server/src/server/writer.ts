@@ -5,6 +5,8 @@ import type {
   JournalCommand,
   Timestamp,
 } from '@pact-journal/journal-state';
+import { isNotLeaderError } from '@pact-journal/raft-core';
+import type { Logger } from './log.ts';
 import { validationError } from './grpc-status.ts';
 
 /** A committed and applied command. */
@@ -30,11 +32,19 @@ export class JournalWriter {
   readonly #proposer: Proposer;
   readonly #encode: (envelope: CommandEnvelope) => Uint8Array;
   readonly #now: () => Timestamp;
+  readonly #log: Logger | undefined;
 
-  constructor(proposer: Proposer, encode: (envelope: CommandEnvelope) => Uint8Array, now: () => Timestamp) {
+  /** With a log, proposals that have a request id are told at level debug. */
+  constructor(
+    proposer: Proposer,
+    encode: (envelope: CommandEnvelope) => Uint8Array,
+    now: () => Timestamp,
+    log?: Logger,
+  ) {
     this.#proposer = proposer;
     this.#encode = encode;
     this.#now = now;
+    this.#log = log;
   }
 
   /** The same as `submit`, with the state machine's refusals as results. */
@@ -44,7 +54,26 @@ export class JournalWriter {
       ...(requestId === undefined ? {} : { request_id: requestId }),
       time: this.#now(),
     };
-    return this.#proposer.propose(this.#encode(envelope));
+    const outcome = this.#proposer.propose(this.#encode(envelope));
+    if (requestId !== undefined && this.#log?.isLevelEnabled('debug') === true) {
+      this.#tell(this.#log, { request_id: requestId, command: command.type }, outcome);
+    }
+    return outcome;
+  }
+
+  #tell(log: Logger, what: object, outcome: ReturnType<Proposer['propose']>): void {
+    const startedMs = performance.now();
+    const duration = (): number => Math.round((performance.now() - startedMs) * 1_000) / 1_000;
+    outcome.then(
+      ({ index, term }) => {
+        log.debug({ ...what, index, term, duration_ms: duration() }, 'committed');
+      },
+      (error: unknown) => {
+        // Then it goes on to the leader, which is told of elsewhere.
+        if (isNotLeaderError(error)) return;
+        log.debug({ ...what, err: error, duration_ms: duration() }, 'not committed');
+      },
+    );
   }
 
   /**

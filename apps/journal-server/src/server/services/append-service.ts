@@ -7,7 +7,7 @@ import { ENTRY_ROW, OPERATION_ROW, type Caller } from '../../auth/index.ts';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { CallError, statusOf } from '../grpc-status.ts';
 import { headersOf } from '../incoming.ts';
-import type { CallObserver } from '../rpc.ts';
+import { PASSED_ON_MESSAGE, type CallObserver } from '../rpc.ts';
 import { ForwardedAppends } from './append-forward.ts';
 import { failureOutcome } from './append-outcome.ts';
 import { authored, invalid, type ServiceContext } from './context.ts';
@@ -135,8 +135,19 @@ class AppendSession {
     this.#inFlight += message.items.length;
     this.#regulate();
     const elsewhere = this.#options.whoLeads();
-    if (elsewhere !== undefined) this.#forwarded.send(message, elsewhere);
+    if (elsewhere !== undefined) this.#passOn(message, elsewhere);
     else for (const item of message.items) void this.#append(item);
+  }
+
+  #passOn(message: journal.AppendStreamRequest, leader: NotLeaderError): void {
+    const { log } = this.#context;
+    if (log.isLevelEnabled('debug')) {
+      for (const item of message.items) {
+        const call = { request_id: item.requestId, method: appendStream.path, leader_id: leader.leaderId };
+        log.debug(call, PASSED_ON_MESSAGE);
+      }
+    }
+    this.#forwarded.send(message, leader);
   }
 
   async #append(item: journal.AppendItem): Promise<void> {
