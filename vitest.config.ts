@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests run on the sources: every workspace package exports them under the `@pact-journal/source` condition. */
-const conditions = ['@pact-journal/source', 'node', 'import', 'module', 'default'];
+const conditions = ['@pact-journal/source', 'node', 'import', 'default'];
 
 export default defineConfig({
   resolve: { conditions },

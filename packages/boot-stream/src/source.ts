@@ -10,6 +10,8 @@ export interface BootSource {
    * with an OverlayError.
    */
   currentOverlay(vclusterId: VClusterId): Overlay | Promise<Overlay>;
+  /** Why this replica must not boot nodes, for the client to go to another; undefined while nothing speaks against it. */
+  refusal?(): string | undefined;
   /** Resolves once this replica has applied `sequence`; rejects when `signal` is aborted. */
   waitForSequence(sequence: number, signal: AbortSignal): Promise<void>;
   /** Calls back after entries were applied (and once for a batch of them). Returns how to stop it. */

@@ -1,12 +1,22 @@
-import { journal } from '@pact-journal/journal-proto';
+import { journal, timestampFromWire } from '@pact-journal/journal-proto';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import type { Calls, Repeatability } from './calls.ts';
 import { asClientError } from './failures.ts';
 import { membersFromWire, statusFromWire } from './mapping.ts';
 import type { CallOptions } from './options.ts';
-import type { ClusterStatus, MemberStatus, NewLearner, SnapshotReport, StateDigest } from './types.ts';
+import type {
+  BackupReport,
+  BackupStatus,
+  ClusterStatus,
+  MemberStatus,
+  NewLearner,
+  RebuildReport,
+  SnapshotReport,
+  StateDigest,
+} from './types.ts';
 
 const cluster = journal.ClusterServiceDefinition;
+const backup = journal.BackupServiceDefinition;
 
 /** The calls about the Raft group itself. */
 export class ClusterCalls {
@@ -116,6 +126,44 @@ export class ClusterCalls {
       head_hash: answer.headHash,
       entries: answer.entries,
       operations: answer.operations,
+    }));
+  }
+
+  /** Has the server that answers replace its state by the leader's; it starts anew after the answer. */
+  async rebuildReplica(options: CallOptions = {}): Promise<RebuildReport> {
+    const doing = 'rebuilding a replica';
+    return await this.#ask(doing, cluster.rebuildReplica, {}, options, 'once', (answer) => ({
+      node_id: answer.nodeId,
+      index: answer.index,
+      fetched_bytes: answer.fetchedBytes,
+    }));
+  }
+
+  /** Has the server that answers export a restore point now; it is one when this resolves. */
+  async createBackup(options: CallOptions = {}): Promise<BackupReport> {
+    return await this.#ask('creating a backup', backup.createBackup, {}, options, 'write', (answer) => ({
+      index: answer.index,
+      term: answer.term,
+      entries: answer.entries,
+      size_bytes: answer.sizeBytes,
+      sent_bytes: answer.sentBytes,
+      digest: answer.digest,
+      url: answer.url,
+    }));
+  }
+
+  /** How the export is doing: the leader's answer, whatever server is reached. */
+  async backupStatus(options: CallOptions = {}): Promise<BackupStatus> {
+    const doing = 'reading the state of the backup';
+    return await this.#ask(doing, backup.getBackupStatus, {}, options, 'read', (answer) => ({
+      node_id: answer.nodeId,
+      url: answer.url,
+      exporting: answer.exporting,
+      exported_index: answer.exportedIndex ?? null,
+      lag_entries: answer.lagEntries ?? null,
+      lag_seconds: answer.lagSeconds ?? null,
+      failure: answer.failure,
+      last_snapshot: answer.lastSnapshot === undefined ? null : timestampFromWire(answer.lastSnapshot),
     }));
   }
 

@@ -161,6 +161,43 @@ export interface StateDigest {
   readonly operations: number;
 }
 
+/** A replica that starts anew from the leader's state. */
+export interface RebuildReport {
+  readonly node_id: number;
+  /** Log index of the state that it starts from. */
+  readonly index: number;
+  readonly fetched_bytes: number;
+}
+
+/** A restore point in a backup. */
+export interface BackupReport extends CommandReceipt {
+  /** Number of journal entries in it. */
+  readonly entries: number;
+  /** Of everything that it needs. */
+  readonly size_bytes: number;
+  /** Of which the store did not have so much yet. */
+  readonly sent_bytes: number;
+  readonly digest: string;
+  readonly url: string;
+}
+
+/** How a node's export is doing. What a node does not know is null: only the leader exports. */
+export interface BackupStatus {
+  readonly node_id: number;
+  /** Empty where none is configured. */
+  readonly url: string;
+  readonly exporting: boolean;
+  /** Everything up to this log index can be restored. */
+  readonly exported_index: number | null;
+  /** Committed log entries that cannot be restored yet. */
+  readonly lag_entries: number | null;
+  /** For how long the oldest of them has been waiting. */
+  readonly lag_seconds: number | null;
+  /** Why it fails at the moment; empty where it does not. */
+  readonly failure: string;
+  readonly last_snapshot: Timestamp | null;
+}
+
 /** What an entry would do. */
 export interface EntryPreview {
   readonly delta: StateDelta;

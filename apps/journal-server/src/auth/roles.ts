@@ -137,6 +137,7 @@ const appends = journal.JournalAppendServiceDefinition;
 const nodes = journal.NodeServiceDefinition;
 const audit = journal.AuditServiceDefinition;
 const cluster = journal.ClusterServiceDefinition;
+const backups = journal.BackupServiceDefinition;
 const overlays = journal.OverlayServiceDefinition;
 const query = journal.JournalQueryServiceDefinition;
 const policies = policy.PolicyServiceDefinition;
@@ -176,8 +177,12 @@ export const ROLES: readonly Row[] = [
   row(cluster.removeMember, 'administer'),
   row(cluster.replaceMember, 'administer'),
   row(cluster.transferLeadership, 'administer'),
-  row(cluster.createSnapshot, 'administer'),
+  row(cluster.createSnapshot, 'administer', { member: true }),
+  row(cluster.rebuildReplica, 'administer'),
   row(cluster.getDigest, 'administer', { member: true }),
+
+  row(backups.createBackup, 'administer'),
+  row(backups.getBackupStatus, 'observe'),
 
   row(overlays.describeOverlay, 'read', { on: ({ vclusterId }) => vcluster(vclusterId), node: true }),
   row(overlays.rebuildOverlay, 'write', { on: ({ vclusterId }) => vcluster(vclusterId) }),

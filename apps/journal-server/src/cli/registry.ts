@@ -157,6 +157,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/snapshot.ts'),
   },
   {
+    name: 'backup',
+    summary: 'create, list, verify and prune backups',
+    group: CLUSTER,
+    load: () => import('./commands/backup.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'restore a backup to a sequence or a time',
+    group: CLUSTER,
+    load: () => import('./commands/restore.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'prove a journal, a data directory or a backup whole',
+    group: CLUSTER,
+    load: () => import('./commands/verify.ts'),
+  },
+  {
     name: 'wal',
     summary: 'inspect and verify a data directory offline',
     group: CLUSTER,

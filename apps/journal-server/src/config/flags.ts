@@ -2,10 +2,11 @@ import { Option, type Command } from 'commander';
 import type { ConfigSources } from './load.ts';
 import { settingRows, type SettingRow } from './settings.ts';
 
-/** Gives a command `--config` and a flag for each setting. */
-export function addSettingFlags(command: Command): Command {
+/** Gives a command `--config` and a flag for each setting, or for those of some sections. */
+export function addSettingFlags(command: Command, sections?: readonly string[]): Command {
   command.addOption(new Option('--config <file>', 'TOML file (PACT_JOURNAL_CONFIG)'));
-  for (const row of settingRows) command.addOption(settingOption(row));
+  for (const row of settingRows)
+    if (sections?.includes(row.section) ?? true) command.addOption(settingOption(row));
   return command;
 }
 

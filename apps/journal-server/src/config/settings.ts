@@ -218,6 +218,44 @@ export const settings = {
       10_000,
       'log entries kept behind a snapshot for members that lag',
     ),
+    digestInterval: setting(
+      duration(100, 3_600_000),
+      'digest-interval',
+      1_000,
+      'how often this replica compares the digest of its state with those of the others',
+    ),
+  },
+  backup: {
+    url: setting(
+      optionalText('URL'),
+      'backup-url',
+      '',
+      'store that the leader exports to, s3://BUCKET/PREFIX or file:///DIRECTORY; empty: no export',
+    ),
+    interval: setting(
+      duration(10, 3_600_000),
+      'backup-interval',
+      500,
+      'committed entries this close together are exported in one object',
+    ),
+    snapshotInterval: setting(
+      duration(1_000, 31 * 86_400_000),
+      'backup-snapshot-interval',
+      3_600_000,
+      'how often a snapshot is exported, from which a restore begins',
+    ),
+    keepCount: setting(
+      integer(1, 1_000_000),
+      'backup-keep-count',
+      24,
+      'newest exported snapshots that are kept whatever their age',
+    ),
+    keepAge: setting(
+      duration(0, 10_000 * 86_400_000),
+      'backup-keep-age',
+      7 * 86_400_000,
+      'exported snapshots that are younger are kept whatever their number, and all log after the oldest one kept',
+    ),
   },
   raft: {
     heartbeatInterval: setting(

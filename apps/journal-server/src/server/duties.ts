@@ -8,6 +8,8 @@ import type { Logger } from './log.ts';
 export interface LeaderDutiesOptions {
   readonly rebuilder: OverlayRebuilder;
   readonly expirer: Expirer;
+  /** Why this replica must not act as the leader; undefined while nothing speaks against it. */
+  readonly refusal: () => string | undefined;
   /** Left out where no Loki is configured. */
   readonly loki?: LokiShipper;
   /** Has the group remember where its members are now. */
@@ -49,10 +51,10 @@ export class LeaderDuties {
   }
 
   async #begin(leadership: number): Promise<void> {
-    const { rebuilder, expirer, loki, caughtUp, persistAddresses, log } = this.#options;
+    const { rebuilder, expirer, loki, caughtUp, refusal, persistAddresses, log } = this.#options;
     try {
       await caughtUp();
-      if (!this.#leading || leadership !== this.#leadership) return;
+      if (!this.#leading || leadership !== this.#leadership || refusal() !== undefined) return;
       rebuilder.start();
       expirer.start();
       loki?.start();

@@ -107,10 +107,42 @@ export class LeaderForwarder {
         `node ${String(reason.leaderId)} leads, but its client address is not known here; ask it directly`,
       );
     }
-    const key = `${String(reason.leaderId)}@${address}`;
+    return this.#member(reason.leaderId, address);
+  }
+
+  /**
+   * Asks another member something for this node's own sake, once. Rejects with gRPC's `ServiceError`.
+   */
+  async ask<Request, Response>(
+    member: { readonly id: number; readonly grpc: string },
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Response> {
+    const metadata = new Metadata();
+    metadata.set(FORWARDED_KEY, String(this.#options.nodeId));
+    return new Promise((resolve, reject) => {
+      this.#member(member.id, member.grpc).client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + timeoutMs },
+        (error: ServiceError | null, response?: Response) => {
+          if (error !== null) reject(error);
+          else if (response !== undefined) resolve(response);
+          else reject(new CallError(status.INTERNAL, `${member.grpc} answered nothing`));
+        },
+      );
+    });
+  }
+
+  #member(id: number, address: string): Leader {
+    const key = `${String(id)}@${address}`;
     const known = this.#leaders.get(key);
     if (known !== undefined) return known;
-    const { credentials, options, trusted } = this.#options.channel(reason.leaderId);
+    const { credentials, options, trusted } = this.#options.channel(id);
     const client = new Client(address, credentials, {
       'grpc.max_receive_message_length': this.#options.maxMessageSize,
       'grpc.max_send_message_length': -1,

@@ -6,7 +6,9 @@ import type { ServerConfig } from '../config/index.ts';
 import { journal, policy } from '@pact-journal/journal-proto';
 import { addHealthAndReflection, type HealthSwitch } from './health.ts';
 import { AppendService, type AppendServiceOptions } from './services/append-service.ts';
+import type { Safekeeping } from './safekeeping/safekeeping.ts';
 import { auditService } from './services/audit-service.ts';
+import { backupService } from './services/backup-service.ts';
 import { clusterService, type ClusterControl } from './services/cluster-service.ts';
 import { configService } from './services/config-service.ts';
 import type { ServiceContext } from './services/context.ts';
@@ -19,6 +21,7 @@ export interface GrpcServerOptions {
   readonly context: ServiceContext;
   readonly control: ClusterControl;
   readonly append: AppendServiceOptions;
+  readonly safekeeping: Safekeeping;
   readonly bootServer: BootServer;
   readonly limits: ServerConfig['limits'];
   readonly security: Pick<Security, 'frontTls' | 'admit' | 'renews' | 'handshakeFailed'>;
@@ -38,6 +41,7 @@ const SERVICES = [
   'pact.journal.NodeService',
   'pact.journal.AuditService',
   'pact.journal.ClusterService',
+  'pact.journal.BackupService',
   'pact.journal.OverlayService',
   'pact.journal.JournalQueryService',
   'pact.policy.PolicyService',
@@ -45,7 +49,7 @@ const SERVICES = [
 ] as const;
 
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { context, control, bootServer, limits, security } = options;
+  const { context, control, bootServer, limits, security, safekeeping } = options;
   const { access } = context;
   const [tls, admit] = [security.frontTls(), security.admit()];
   const server = new Server({
@@ -58,6 +62,16 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   server.addService(journal.NodeServiceDefinition, nodeService(context));
   server.addService(journal.AuditServiceDefinition, auditService(context));
   server.addService(journal.ClusterServiceDefinition, clusterService(context, control));
+  server.addService(
+    journal.BackupServiceDefinition,
+    backupService(
+      context,
+      control.facts().nodeId,
+      safekeeping.backup,
+      () => safekeeping.refusal,
+      () => control.whoLeads(),
+    ),
+  );
   server.addService(journal.OverlayServiceDefinition, overlayService(context));
   server.addService(journal.JournalQueryServiceDefinition, queryService(context));
   server.addService(policy.PolicyServiceDefinition, policyService(context));

@@ -9,6 +9,8 @@ import {
   type StateChanges,
 } from '@pact-journal/journal-state';
 import type { Entry, SnapshotContent, StateMachine } from '@pact-journal/raft-core';
+import type { Checkpoints } from './checkpoints.ts';
+import { MARK_INTERVAL } from './checkpoints.ts';
 import type { Logger } from './log.ts';
 
 /** Ten times as fast as the portable one. */
@@ -31,6 +33,13 @@ export class JournalMachine implements StateMachine<CommandResult> {
   readonly #log: Logger | undefined;
   readonly #listeners = new Set<ChangesListener>();
   readonly #replaced = new Set<() => void>();
+  /** Undefined where nobody wants to know earlier states. */
+  readonly #checkpoints: Checkpoints | undefined;
+
+  constructor(options: { readonly log?: Logger; readonly checkpoints?: Checkpoints } = {}) {
+    this.#log = options.log;
+    this.#checkpoints = options.checkpoints;
+  }
 
   /** The replica's state now. A snapshot from a peer replaces it as a whole, so do not keep it. */
   get state(): JournalState {
@@ -50,10 +59,6 @@ export class JournalMachine implements StateMachine<CommandResult> {
   }
 
   /** With a log, what is applied is told at level debug. */
-  constructor(log?: Logger) {
-    this.#log = log;
-  }
-
   apply(entries: readonly Entry[]): readonly CommandResult[] {
     const results: CommandResult[] = [];
     const changes: StateChanges[] = [];
@@ -61,7 +66,10 @@ export class JournalMachine implements StateMachine<CommandResult> {
       const outcome = this.#state.applyBytes(entry.data);
       results.push(outcome.result);
       changes.push(outcome.changes);
+      if (entry.index % MARK_INTERVAL === 0) this.#checkpoints?.mark(entry.index, this.#state);
     }
+    const last = entries.at(-1);
+    if (last !== undefined) this.#checkpoints?.end(last.index, this.#state);
     for (const listener of this.#listeners) listener(changes);
     if (this.#log?.isLevelEnabled('debug') === true) this.#tell(this.#log, entries, results);
     return results;
@@ -86,6 +94,7 @@ export class JournalMachine implements StateMachine<CommandResult> {
       for await (const record of records) builder.record(record);
     }
     this.#state = builder.finish();
+    this.#checkpoints?.clear();
     for (const listener of this.#replaced) listener();
   }
 }

@@ -124,6 +124,11 @@ export class ServerMetrics {
     collectProcessMetrics(this.#registry);
   }
 
+  /** Adds metrics of another part. */
+  add(register: (registry: Registry) => void): void {
+    register(this.#registry);
+  }
+
   /** The exposition, and its content type. */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };

@@ -6,6 +6,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { Access, type Security } from '../auth/index.ts';
 import type { LokiShipper } from '../loki/index.ts';
 import type { Alarm, Alarms } from './alarms.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
 import { DiskUsage } from './disk-usage.ts';
 import type { CertificateFacts } from './facts.ts';
@@ -27,6 +28,8 @@ import type { RaftGroup } from './raft-group.ts';
 import { readiness } from './readiness.ts';
 import { ReplicaSource } from './replica-source.ts';
 import { RpcHost } from './rpc.ts';
+import { registerSafekeeping } from './safekeeping/metrics.ts';
+import { Safekeeping } from './safekeeping/safekeeping.ts';
 import type { ClusterControl } from './services/cluster-service.ts';
 import { JournalWriter } from './writer.ts';
 
@@ -37,10 +40,13 @@ export interface PartsOptions {
   readonly alarms: Alarms;
   readonly clock: JournalClock;
   readonly machine: JournalMachine;
+  readonly checkpoints: Checkpoints;
   readonly group: RaftGroup;
   readonly security: Security;
   /** Of performance.now. */
   readonly startedMs: number;
+  /** Has the server stop, do this, and start again. */
+  readonly restart: (between: () => Promise<void>) => void;
   readonly stopping: () => boolean;
   /** What stopped consensus or storage for good; undefined while they work. */
   readonly fatal: () => string | undefined;
@@ -53,6 +59,7 @@ export interface Parts {
   readonly bootServer: BootServer;
   readonly duties: LeaderDuties;
   readonly forwarder: LeaderForwarder;
+  readonly safekeeping: Safekeeping;
   readonly grpc: GrpcServer;
   readonly routes: ReadonlyMap<string, HttpRoute>;
 }
@@ -87,7 +94,7 @@ export function createParts(options: PartsOptions): Parts {
     },
   });
   const { maxConcurrentBootStreams, maxSubscribers, maxMessageSize } = config.limits;
-  const source = new ReplicaSource(machine, overlays.manager);
+  const source = new ReplicaSource(machine, overlays.manager, () => safekeeping.refusal);
   const bootServer = new BootServer({
     source,
     limits: { bootStreamsMax: maxConcurrentBootStreams, subscribersMax: maxSubscribers },
@@ -116,7 +123,6 @@ export function createParts(options: PartsOptions): Parts {
     metrics.changed(changes);
   });
   const loki = createLoki(options, { source, writer, observer: metrics.loki });
-  const duties = createDuties(options, overlays, writer, loki, now);
   const readdressed = readdress(config);
   const forwarder = new LeaderForwarder({
     nodeId: config.node.id,
@@ -128,11 +134,17 @@ export function createParts(options: PartsOptions): Parts {
   security.onRenewal(() => {
     forwarder.renew();
   });
+  const safekeeping = new Safekeeping({ ...options, forwarder });
+  metrics.add((registry) => {
+    registerSafekeeping(registry, safekeeping.backup, safekeeping.check);
+  });
+  const duties = createDuties(options, overlays, writer, loki, now, () => safekeeping.refusal);
   const observer = metrics.call.bind(metrics);
   const rpc = new RpcHost({ log, forwarder, observer, access, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
     context: { log, rpc, access, writer, journal, overlays: overlays.manager, now },
-    control: createControl(options, forwarder, disk),
+    control: createControl(options, forwarder, safekeeping, disk),
+    safekeeping,
     append: { forwarder, whoLeads: () => group.whoLeads(), observer },
     bootServer,
     limits: config.limits,
@@ -150,12 +162,13 @@ export function createParts(options: PartsOptions): Parts {
       facts: () => group.facts(),
       stopping: options.stopping,
       fatal: options.fatal,
+      refusal: () => safekeeping.refusal,
       caughtUp: () => node.linearizableRead(),
       timeoutMs: config.limits.readyTimeout,
     }),
     metrics: () => metrics.render(),
   });
-  return { group, metrics, overlays, bootServer, duties, forwarder, grpc, routes };
+  return { group, metrics, overlays, bootServer, duties, forwarder, safekeeping, grpc, routes };
 }
 
 function createDuties(
@@ -164,11 +177,13 @@ function createDuties(
   writer: JournalWriter,
   loki: LokiShipper | undefined,
   now: () => string,
+  refusal: () => string | undefined,
 ): LeaderDuties {
   const { node } = group;
   const duties = new LeaderDuties({
     rebuilder,
     expirer: new Expirer({ journal: () => machine.state, writer, log, now }),
+    refusal,
     ...(loki === undefined ? {} : { loki }),
     persistAddresses: () => group.persistAddresses(),
     caughtUp: async () => {
@@ -191,6 +206,7 @@ function createDuties(
 function createControl(
   { group, machine, alarms, clock, config, version, startedMs, security }: PartsOptions,
   forwarder: LeaderForwarder,
+  safekeeping: Safekeeping,
   disk: DiskUsage,
 ): ClusterControl {
   return {
@@ -204,6 +220,11 @@ function createControl(
     replace: (oldId, newId) => group.replace(oldId, newId),
     transferLeadership: (to) => group.transferLeadership(to),
     snapshot: () => group.snapshot(),
+    digestMarks: (after) => safekeeping.checkpoints.marksAfter(after),
+    rebuild: async () => {
+      const { stored, fetchedBytes } = await safekeeping.rebuild();
+      return { index: stored.meta.index, fetchedBytes };
+    },
     whoLeads: () => group.whoLeads(),
     forwarder,
     version,

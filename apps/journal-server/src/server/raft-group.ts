@@ -7,13 +7,17 @@ import {
   isRaftError,
   NotLeaderError,
   RaftNode,
+  toLogIndex,
   toNodeId,
+  toTerm,
+  type LogStore,
   type Member,
   type SnapshotChunkRef,
-  type SnapshotStore,
+  type SnapshotSource,
+  type StoredSnapshot,
 } from '@pact-journal/raft-core';
 import { GrpcTransport, type CallerRefusalCounts, type TransportEvent } from '@pact-journal/raft-grpc';
-import { openWalStorage } from '@pact-journal/wal-storage';
+import { openWalStorage, type DirectorySnapshotStore, type WalStorage } from '@pact-journal/wal-storage';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { makeDirectory } from '../directories.ts';
 import type { Security } from '../auth/index.ts';
@@ -50,7 +54,8 @@ export interface RaftGroupOptions {
 export class RaftGroup {
   readonly node: RaftNode<CommandResult>;
   readonly #config: ServerConfig;
-  readonly #snapshots: Pick<SnapshotStore, 'latest'>;
+  readonly snapshots: DirectorySnapshotStore;
+  readonly logStore: Pick<LogStore, 'firstIndex' | 'entries'>;
   readonly #readdress: Readdress;
   readonly #self: Member;
   /** Kept beside the node's status, which costs too much to be asked for with every write. */
@@ -62,12 +67,13 @@ export class RaftGroup {
 
   private constructor(
     node: RaftNode<CommandResult>,
-    { transport, snapshots }: { transport: GrpcTransport; snapshots: Pick<SnapshotStore, 'latest'> },
+    { transport, storage }: { transport: GrpcTransport; storage: WalStorage },
     options: RaftGroupOptions,
   ) {
     const { config, version } = options;
     this.node = node;
-    this.#snapshots = snapshots;
+    this.snapshots = storage.snapshots;
+    this.logStore = storage.log;
     this.#transport = transport;
     this.#version = version;
     this.#config = config;
@@ -131,7 +137,7 @@ export class RaftGroup {
       refusals.keepOnly(members);
       clock.keepOnly(members);
     });
-    return new RaftGroup(node, { transport, snapshots: storage.snapshots }, options);
+    return new RaftGroup(node, { transport, storage }, options);
   }
 
   facts(): ClusterFacts {
@@ -143,6 +149,34 @@ export class RaftGroup {
         id === this.#self.id ? this.#version : (this.#transport.stats(toNodeId(id))?.softwareVersion ?? ''),
       committedForMs: (index) => this.#commitTimes.committedForMs(index, performance.now()),
     });
+  }
+
+  /**
+   * Fetches the snapshot that another member has at `index` into this node's store, without using it. Returns what was
+   * fetched, and how many bytes of it.
+   */
+  async fetchSnapshot(
+    from: number,
+    index: number,
+    term: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly stored: StoredSnapshot; readonly fetchedBytes: number }> {
+    const { stored, source } = await this.#transport.fetchSnapshot(
+      toNodeId(from),
+      toLogIndex(index),
+      toTerm(term),
+      signal,
+    );
+    let fetchedBytes = 0;
+    const counting: SnapshotSource = {
+      read: async (sha256, offset, maxBytes) => {
+        const bytes = await source.read(sha256, offset, maxBytes);
+        fetchedBytes += bytes.length;
+        return bytes;
+      },
+    };
+    await this.snapshots.receive(stored, counting, signal);
+    return { stored, fetchedBytes };
   }
 
   /** Callers at the Raft port that were not let in, by what did not fit. */
@@ -240,7 +274,7 @@ export class RaftGroup {
   }
 
   async snapshot(): Promise<SnapshotFacts> {
-    const before = this.#snapshots.latest();
+    const before = this.snapshots.latest();
     const { meta, manifest, chunks } = await this.node.snapshot();
     const known = new Set([before?.manifest, ...(before?.chunks ?? [])].map((ref) => ref?.sha256));
     const size = (refs: readonly SnapshotChunkRef[]): number =>

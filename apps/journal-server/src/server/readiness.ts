@@ -6,6 +6,8 @@ export interface ReadinessSources {
   readonly stopping: () => boolean;
   /** What stopped consensus or storage for good; undefined while they work. */
   readonly fatal: () => string | undefined;
+  /** Why this replica must not boot nodes; undefined while nothing speaks against it. */
+  readonly refusal?: () => string | undefined;
   /** Resolves once everything that was committed before the call is applied here; a quorum confirms that. */
   readonly caughtUp: () => Promise<unknown>;
   /** How long that may take. */
@@ -14,7 +16,7 @@ export interface ReadinessSources {
 
 /** Resolves with why not; with nothing where it should. Those who ask at the same time share one round of the quorum. */
 export function readiness(sources: ReadinessSources): () => Promise<readonly string[]> {
-  const { facts, stopping, fatal, caughtUp, timeoutMs } = sources;
+  const { facts, stopping, fatal, refusal, caughtUp, timeoutMs } = sources;
   let underWay: Promise<string | undefined> | undefined;
   const lagging = async (): Promise<string | undefined> => {
     let timer: NodeJS.Timeout | undefined;
@@ -34,6 +36,8 @@ export function readiness(sources: ReadinessSources): () => Promise<readonly str
     const stopped = fatal();
     if (stopped !== undefined) return [stopped];
     if (stopping()) return ['stopping'];
+    const refused = refusal?.();
+    if (refused !== undefined) return [refused];
     if (facts().leaderId === 0) return ['no leader known'];
     underWay ??= lagging().finally(() => {
       underWay = undefined;

@@ -12,11 +12,13 @@ interface Waiter {
 export class ReplicaSource implements BootSource {
   readonly #machine: JournalMachine;
   readonly #overlays: OverlayManager;
+  readonly refusal: () => string | undefined;
   readonly #waiters = new Set<Waiter>();
 
-  constructor(machine: JournalMachine, overlays: OverlayManager) {
+  constructor(machine: JournalMachine, overlays: OverlayManager, refusal: () => string | undefined) {
     this.#machine = machine;
     this.#overlays = overlays;
+    this.refusal = refusal;
     const wake = (): void => {
       for (const waiter of this.#waiters) if (waiter.sequence < this.view().entryCount) waiter.wake();
     };

@@ -34,27 +34,36 @@ export async function runServer({ config, log, version, stopRequest, onReady }: 
     log.info({ reason }, 'stopping');
     starting.abort(new Error('the server is stopping'));
   });
-  const server = await startServer(config, { log, version, signal: starting.signal }).catch(
-    (error: unknown) => {
-      if (starting.signal.aborted) return undefined;
-      throw error;
-    },
-  );
-  if (server !== undefined) await untilDone(server, asked, onReady);
+  for (let again = true; again;) {
+    const server = await startServer(config, { log, version, signal: starting.signal }).catch(
+      (error: unknown) => {
+        if (starting.signal.aborted) return undefined;
+        throw error;
+      },
+    );
+    const between = server === undefined ? undefined : await untilDone(server, asked, onReady);
+    again = between !== undefined && !starting.signal.aborted;
+    if (!again) break;
+    log.info('starting again');
+    await between?.();
+  }
   endLevelChanges();
   log.info('stopped');
 }
 
+/** Returns what is to be done before the server is started again; undefined where it is not to be. */
 async function untilDone(
   server: RunningServer,
   asked: Promise<void>,
   onReady: (line: NodeLine) => void,
-): Promise<void> {
+): Promise<(() => Promise<void>) | undefined> {
   const line = await Promise.race([server.ready(), asked, server.failed]);
   if (line !== undefined && 'role' in line) onReady(line);
-  const failure = await Promise.race([asked, server.failed]);
+  const outcome = await Promise.race([asked, server.failed, server.restartWanted]);
   await server.stop();
-  if (failure !== undefined) throw failure.error;
+  if (outcome === undefined) return undefined;
+  if ('error' in outcome) throw outcome.error;
+  return outcome.between;
 }
 
 /** On Linux a priority is a thread's: those that there are already get it too, later ones inherit it. */

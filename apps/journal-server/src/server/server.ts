@@ -6,6 +6,7 @@ import { Alarms } from './alarms.ts';
 import { watchClock } from './clock-watch.ts';
 import { localPaths } from './endpoints.ts';
 import type { ServerError } from './errors.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { closeHttp, listenHttp } from './http.ts';
 import { JournalClock } from './journal-clock.ts';
 import { JournalMachine } from './journal-machine.ts';
@@ -62,6 +63,8 @@ export class RunningServer {
   readonly log: Logger;
   /** Resolves when consensus or storage has stopped for good. Never rejects. */
   readonly failed: Promise<ServerFailure>;
+  /** Resolves when the server is to be stopped and started again, with what is to be done in between. Never rejects. */
+  readonly restartWanted: Promise<{ readonly between: () => Promise<void> }>;
   readonly #config: ServerConfig;
   readonly #version: string;
   readonly #startedMs = performance.now();
@@ -75,6 +78,7 @@ export class RunningServer {
   #parts: Parts | undefined;
   #http: HttpServer | undefined;
   #fail: (failure: ServerFailure) => void = () => undefined;
+  #restart: (wanted: { readonly between: () => Promise<void> }) => void = () => undefined;
   #fatal: string | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -85,6 +89,9 @@ export class RunningServer {
     this.#signal = AbortSignal.any([options.signal, this.#stopSignal.signal]);
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
+    });
+    this.restartWanted = new Promise((resolve) => {
+      this.#restart = resolve;
     });
   }
 
@@ -98,7 +105,8 @@ export class RunningServer {
       const who = security.enforced ? 'whoever listens on the network may read along' : EVERYBODY;
       log.warn(`INSECURE: ${who}; --insecure says that this is wanted`);
     }
-    const machine = new JournalMachine(log);
+    const checkpoints = new Checkpoints();
+    const machine = new JournalMachine({ log, checkpoints });
     const group = await RaftGroup.start({
       config,
       machine,
@@ -115,7 +123,11 @@ export class RunningServer {
       version,
       log,
       machine,
+      checkpoints,
       group,
+      restart: (between) => {
+        this.#restart({ between });
+      },
       alarms: this.#alarms,
       clock: this.#clock,
       security,
@@ -184,6 +196,7 @@ export class RunningServer {
     const boots = parts?.bootServer.drain();
     // First the leadership, so that writers find another leader while their calls here are still answered.
     await this.#handOver();
+    await parts?.safekeeping.stop();
     if (parts !== undefined) {
       const leftMs = (): number => Math.max(CLOSE_MS_MIN, deadlineMs - performance.now());
       await Promise.race([

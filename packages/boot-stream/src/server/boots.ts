@@ -33,6 +33,8 @@ export class Boots {
   serve(call: ServerCall, request: stream.BootConfigRequest, minSequence: number | undefined): void {
     call.sendHeaders();
     try {
+      const refusal = this.#source.refusal?.();
+      if (refusal !== undefined) throw new BootStreamError('unavailable', `${refusal}: try another replica`);
       checkId(request.nodeId, 'node_id');
       checkId(request.vclusterId, 'vcluster_id');
       if (request.nodeId === '')

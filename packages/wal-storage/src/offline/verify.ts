@@ -104,7 +104,7 @@ export async function survey(fileSystem: FileSystem, layout: Layout): Promise<Su
   const catalogue = new Catalogue(fileSystem, layout, (warning) =>
     findings.push({ severity: 'note', ...warning }),
   );
-  await attempt(() => catalogue.load(identity?.clusterId ?? ''));
+  await attempt(() => catalogue.load(identity === undefined ? [] : [identity.clusterId]));
   const newestSnapshot = catalogue.newest?.stored.meta;
 
   const files = await surveyFiles(fileSystem, layout, bounds, findings);

@@ -70,7 +70,7 @@ export class Catalogue {
   }
 
   /** Reads all snapshots here; the newest whose chunks are all intact comes first, damaged ones are left out. */
-  async load(clusterId: string): Promise<void> {
+  async load(clusterIds: readonly string[]): Promise<void> {
     const items = await this.#fileSystem.list(this.#layout.snapshots);
     const found = items.flatMap(({ name, kind }) => {
       const id = kind === 'file' ? parseSnapshotFileName(name) : undefined;
@@ -79,7 +79,7 @@ export class Catalogue {
     found.sort((a, b) => b.index - a.index || b.term - a.term);
     for (const { name, index, term } of found) {
       const path = join(this.#layout.snapshots, name);
-      const record = await this.#verify(path, index, term, clusterId);
+      const record = await this.#verify(path, index, term, clusterIds);
       if (record !== undefined) this.#records.push(record);
     }
     this.#warnOfForeign(items.map((item) => item.name));
@@ -109,12 +109,12 @@ export class Catalogue {
     path: string,
     index: number,
     term: number,
-    clusterId: string,
+    clusterIds: readonly string[],
   ): Promise<SnapshotRecord | undefined> {
     try {
       const read = await readManifest(this.#fileSystem, path);
       const problem =
-        this.#mismatch(read, index, term, clusterId) ?? (await this.#damagedChunk(read.sections));
+        this.#mismatch(read, index, term, clusterIds) ?? (await this.#damagedChunk(read.sections));
       if (problem === undefined) return recordOf(path, read);
       this.#ignore(path, index, problem);
     } catch (error) {
@@ -124,8 +124,13 @@ export class Catalogue {
     return undefined;
   }
 
-  #mismatch(read: ReadManifest, index: number, term: number, clusterId: string): string | undefined {
-    if (read.clusterId !== clusterId) return `it belongs to cluster ${read.clusterId}`;
+  #mismatch(
+    read: ReadManifest,
+    index: number,
+    term: number,
+    clusterIds: readonly string[],
+  ): string | undefined {
+    if (!clusterIds.includes(read.clusterId)) return `it belongs to cluster ${read.clusterId}`;
     return read.meta.index === index && read.meta.term === term
       ? undefined
       : `it is one of term ${read.meta.term} and index ${read.meta.index}`;

@@ -43,6 +43,11 @@ export interface DirectorySnapshotStoreOptions {
   /** Snapshots live in `<dataDir>/raft/snapshots`. */
   readonly dataDir: string;
   readonly clusterId: string;
+  /**
+   * Snapshots of this cluster are taken as well, and those saved here share their chunks: for a cluster that begins with
+   * another one's state.
+   */
+  readonly sourceClusterId?: string;
   readonly fileSystem: FileSystem;
   readonly onWarning: WarningHandler;
   /** How records of open sections are stored. */
@@ -51,6 +56,8 @@ export interface DirectorySnapshotStoreOptions {
 
 export class DirectorySnapshotStore implements SnapshotStore {
   readonly #options: DirectorySnapshotStoreOptions;
+  /** Clusters whose snapshots are taken. */
+  readonly #accepted: readonly string[];
   readonly #layout: Layout;
   readonly #fileSystem: FileSystem;
   readonly #catalogue: Catalogue;
@@ -65,6 +72,8 @@ export class DirectorySnapshotStore implements SnapshotStore {
 
   constructor(options: DirectorySnapshotStoreOptions) {
     this.#options = options;
+    const { clusterId, sourceClusterId } = options;
+    this.#accepted = sourceClusterId === undefined ? [clusterId] : [clusterId, sourceClusterId];
     this.#layout = layoutOf(options.dataDir);
     this.#fileSystem = options.fileSystem;
     this.#catalogue = new Catalogue(options.fileSystem, this.#layout, options.onWarning);
@@ -86,7 +95,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
     this.#loading ??= this.#run('reading the snapshots', async () => {
       for (const path of [this.#layout.chunks, this.#layout.partial])
         await this.#fileSystem.makeDirectory(path);
-      await this.#catalogue.load(this.#options.clusterId);
+      await this.#catalogue.load(this.#accepted);
     });
     await this.#loading;
   }
@@ -233,7 +242,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
   /** What was received must be the snapshot that was announced, and of this cluster. */
   async #checkReceived(path: string, stored: StoredSnapshot): Promise<ReadManifest> {
     const read = await readManifest(this.#fileSystem, path);
-    if (read.clusterId !== this.#options.clusterId) {
+    if (!this.#accepted.includes(read.clusterId)) {
       throw new WalStorageError(
         'foreignDirectory',
         `the peer's snapshot belongs to cluster ${read.clusterId}, and this is ${this.#options.clusterId}`,

@@ -166,13 +166,17 @@ export function parseSealed(document: JsonObject): SealedSection | undefined {
   return { kind: 'sealed', key, chunks };
 }
 
+/** Far above what any record makes of a chunk: so much memory at the most is taken because a manifest says so. */
+const CHUNK_SIZE_BYTES_MAX = 256 * 1024 * 1024;
+
 function parseChunk(item: JsonObject): ChunkInfo | undefined {
   const sha256 = stringField(item, 'sha256');
   const sizeBytes = naturalField(item, 'size_bytes');
   const rawSizeBytes = naturalField(item, 'raw_size_bytes');
   const records = naturalField(item, 'records');
   if (sha256 === undefined || !isSha256(sha256) || sizeBytes === undefined) return undefined;
-  return rawSizeBytes === undefined || records === undefined
+  if (rawSizeBytes === undefined || records === undefined) return undefined;
+  return Math.max(sizeBytes, rawSizeBytes) > CHUNK_SIZE_BYTES_MAX
     ? undefined
     : { sha256, sizeBytes, rawSizeBytes, records };
 }

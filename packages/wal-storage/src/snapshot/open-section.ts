@@ -7,11 +7,12 @@
  *
  * A large record has a line of its own in any case: what makes records large is compressed already.
  */
-import { Compressor, Decompressor } from 'zstd-napi';
+import { Compressor } from 'zstd-napi';
 import { naturalField, parseSealedLine, sealDocument, stringField } from '../checksum.ts';
 import { plainView } from '../log/line.ts';
 import type { PayloadFormat } from '../log/line.ts';
 import { parseRecordLine, recordLine } from './record-line.ts';
+import { FrameDecompressor } from './zstd.ts';
 
 /** So much is compressed at a time; zstd takes about a millisecond for it. */
 const BLOCK_SIZE_BYTES = 256 * 1024;
@@ -91,8 +92,14 @@ export function decodeOpenLine(line: Uint8Array): Iterable<Uint8Array> | undefin
   }
   const zstd = stringField(block, 'zstd');
   if (block['kind'] !== 'block' || zstd === undefined) return undefined;
-  const raw = new Decompressor().decompress(Buffer.from(zstd, 'base64'));
-  return raw.length === naturalField(block, 'raw_size_bytes') ? splitRecords(raw) : undefined;
+  const rawSizeBytes = naturalField(block, 'raw_size_bytes');
+  // Files also come from peers and backups: what a block says of its size must not decide how much memory it takes.
+  if (rawSizeBytes === undefined || rawSizeBytes > BLOCK_SIZE_BYTES) return undefined;
+  try {
+    return splitRecords(new FrameDecompressor().decompress(Buffer.from(zstd, 'base64'), rawSizeBytes));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The records in bytes of which each ends with a newline. */

@@ -2,6 +2,7 @@
 import { journal } from '@pact-journal/journal-proto';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import type { Alarm } from '../alarms.ts';
+import type { DigestMark } from '../checkpoints.ts';
 import type { CertificateFacts, ClusterFacts, DiskFacts } from '../facts.ts';
 import { wasForwarded, type LeaderForwarder } from '../forwarder.ts';
 import type { CallContext } from '../rpc.ts';
@@ -43,6 +44,10 @@ export interface ClusterControl {
   /** To whoever is best placed where no node is named. */
   transferLeadership(to: number | undefined): Promise<void>;
   snapshot(): Promise<SnapshotFacts>;
+  /** Digests after an index that all nodes remember. */
+  digestMarks(after: number): readonly DigestMark[];
+  /** Fetches the leader's state; the node starts anew from it after the answer. */
+  rebuild(): Promise<{ readonly index: number; readonly fetchedBytes: number }>;
   /** Undefined while this node leads. */
   whoLeads(): NotLeaderError | undefined;
   readonly forwarder: LeaderForwarder;
@@ -95,7 +100,7 @@ export function clusterService(
       return { leaderId, term };
     }),
     createSnapshot: rpc.unary(methods.createSnapshot, () => control.snapshot()),
-    getDigest: rpc.unary(methods.getDigest, () => {
+    getDigest: rpc.unary(methods.getDigest, ({ marksAfter }) => {
       const { nodeId, appliedIndex } = control.facts();
       const { headHash, entryCount, operationCount } = state();
       return {
@@ -105,8 +110,13 @@ export function clusterService(
         headHash,
         entries: entryCount,
         operations: operationCount,
+        marks: marksAfter === undefined ? [] : [...control.digestMarks(marksAfter)],
       };
     }),
+    rebuildReplica: rpc.unary(methods.rebuildReplica, async () => ({
+      nodeId: control.facts().nodeId,
+      ...(await control.rebuild()),
+    })),
   };
 }
 

@@ -29,6 +29,11 @@ export function notFound(what: string): CallError {
   return new CallError(status.NOT_FOUND, what);
 }
 
+/** As things stand, it cannot be done. */
+export function notPossible(what: string): CallError {
+  return new CallError(status.FAILED_PRECONDITION, what);
+}
+
 export function invalid(what: string): CallError {
   return new CallError(status.INVALID_ARGUMENT, what);
 }

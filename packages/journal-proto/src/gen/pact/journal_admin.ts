@@ -494,6 +494,8 @@ export interface CreateSnapshotResponse {
 
 /** Asks for the digest. */
 export interface GetDigestRequest {
+  /** Marks with a higher index than this are wanted. */
+  marksAfter?: number | undefined;
 }
 
 /** The digest of a node's state. */
@@ -510,6 +512,82 @@ export interface GetDigestResponse {
   entries: number;
   /** Number of audit records. */
   operations: number;
+  /** Digests at earlier indexes, the same ones on every node as far as it remembers; only where `marks_after` is set. */
+  marks: DigestMark[];
+}
+
+/** The digest of a node's state right after a log entry. */
+export interface DigestMark {
+  /** The log index. */
+  index: number;
+  /** `sha256:<hex>`. */
+  digest: string;
+}
+
+/** Asks a node to rebuild its replica. */
+export interface RebuildReplicaRequest {
+}
+
+/** The snapshot that the node starts anew from. */
+export interface RebuildReplicaResponse {
+  /** The node that answers. */
+  nodeId: number;
+  /** Its log index. */
+  index: number;
+  /** Bytes that had to be fetched. */
+  fetchedBytes: number;
+}
+
+/** Asks for a restore point. */
+export interface CreateBackupRequest {
+}
+
+/** A restore point. */
+export interface CreateBackupResponse {
+  /** The last log index in it. */
+  index: number;
+  /** The term of that entry. */
+  term: number;
+  /** Number of journal entries in it. */
+  entries: number;
+  /** Size of everything that it needs. */
+  sizeBytes: number;
+  /** Bytes that the store did not have yet. */
+  sentBytes: number;
+  /** `sha256:<hex>` over the whole state. */
+  digest: string;
+  /** The store. */
+  url: string;
+}
+
+/** Asks how the export is doing. */
+export interface GetBackupStatusRequest {
+}
+
+/** How the export is doing. Only the leader exports: on others the lag is absent. */
+export interface GetBackupStatusResponse {
+  /** The node that answers. */
+  nodeId: number;
+  /** The store as the configuration has it; empty where none is configured. */
+  url: string;
+  /** This node is exporting. */
+  exporting: boolean;
+  /** Everything up to this log index can be restored; absent where this node does not know. */
+  exportedIndex?:
+    | number
+    | undefined;
+  /** Committed log entries that cannot be restored yet. */
+  lagEntries?:
+    | number
+    | undefined;
+  /** For how long the oldest of them has been waiting. */
+  lagSeconds?:
+    | number
+    | undefined;
+  /** Why the export fails at the moment; empty where it does not. */
+  failure: string;
+  /** When a restore point was last exported by this node; absent for never since it was started. */
+  lastSnapshot?: Timestamp | undefined;
 }
 
 /** What is known about an overlay. */
@@ -4148,11 +4226,14 @@ export const CreateSnapshotResponse: MessageFns<CreateSnapshotResponse> = {
 };
 
 function createBaseGetDigestRequest(): GetDigestRequest {
-  return {};
+  return { marksAfter: undefined };
 }
 
 export const GetDigestRequest: MessageFns<GetDigestRequest> = {
-  encode(_: GetDigestRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: GetDigestRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.marksAfter !== undefined) {
+      writeUint64(writer.uint32(8), message.marksAfter);
+    }
     return writer;
   },
 
@@ -4169,6 +4250,14 @@ export const GetDigestRequest: MessageFns<GetDigestRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.marksAfter = readUint64(reader);
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4184,14 +4273,15 @@ export const GetDigestRequest: MessageFns<GetDigestRequest> = {
   create(base?: DeepPartial<GetDigestRequest>): GetDigestRequest {
     return GetDigestRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<GetDigestRequest>): GetDigestRequest {
+  fromPartial(object: DeepPartial<GetDigestRequest>): GetDigestRequest {
     const message = createBaseGetDigestRequest();
+    message.marksAfter = object.marksAfter ?? undefined;
     return message;
   },
 };
 
 function createBaseGetDigestResponse(): GetDigestResponse {
-  return { nodeId: 0, appliedIndex: 0, digest: "", headHash: "", entries: 0, operations: 0 };
+  return { nodeId: 0, appliedIndex: 0, digest: "", headHash: "", entries: 0, operations: 0, marks: [] };
 }
 
 export const GetDigestResponse: MessageFns<GetDigestResponse> = {
@@ -4213,6 +4303,9 @@ export const GetDigestResponse: MessageFns<GetDigestResponse> = {
     }
     if (message.operations !== 0) {
       writeUint64(writer.uint32(48), message.operations);
+    }
+    for (const v of message.marks) {
+      DigestMark.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -4278,6 +4371,14 @@ export const GetDigestResponse: MessageFns<GetDigestResponse> = {
             message.operations = readUint64(reader);
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.marks.push(DigestMark.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4301,6 +4402,559 @@ export const GetDigestResponse: MessageFns<GetDigestResponse> = {
     message.headHash = object.headHash ?? "";
     message.entries = object.entries ?? 0;
     message.operations = object.operations ?? 0;
+    message.marks = object.marks?.map((e) => DigestMark.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDigestMark(): DigestMark {
+  return { index: 0, digest: "" };
+}
+
+export const DigestMark: MessageFns<DigestMark> = {
+  encode(message: DigestMark, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writeUint64(writer.uint32(8), message.index);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DigestMark {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDigestMark();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = readUint64(reader);
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DigestMark>): DigestMark {
+    return DigestMark.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DigestMark>): DigestMark {
+    const message = createBaseDigestMark();
+    message.index = object.index ?? 0;
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
+function createBaseRebuildReplicaRequest(): RebuildReplicaRequest {
+  return {};
+}
+
+export const RebuildReplicaRequest: MessageFns<RebuildReplicaRequest> = {
+  encode(_: RebuildReplicaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebuildReplicaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebuildReplicaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RebuildReplicaRequest>): RebuildReplicaRequest {
+    return RebuildReplicaRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RebuildReplicaRequest>): RebuildReplicaRequest {
+    const message = createBaseRebuildReplicaRequest();
+    return message;
+  },
+};
+
+function createBaseRebuildReplicaResponse(): RebuildReplicaResponse {
+  return { nodeId: 0, index: 0, fetchedBytes: 0 };
+}
+
+export const RebuildReplicaResponse: MessageFns<RebuildReplicaResponse> = {
+  encode(message: RebuildReplicaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== 0) {
+      writeUint64(writer.uint32(8), message.nodeId);
+    }
+    if (message.index !== 0) {
+      writeUint64(writer.uint32(16), message.index);
+    }
+    if (message.fetchedBytes !== 0) {
+      writeUint64(writer.uint32(24), message.fetchedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebuildReplicaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebuildReplicaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nodeId = readUint64(reader);
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = readUint64(reader);
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fetchedBytes = readUint64(reader);
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RebuildReplicaResponse>): RebuildReplicaResponse {
+    return RebuildReplicaResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RebuildReplicaResponse>): RebuildReplicaResponse {
+    const message = createBaseRebuildReplicaResponse();
+    message.nodeId = object.nodeId ?? 0;
+    message.index = object.index ?? 0;
+    message.fetchedBytes = object.fetchedBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseCreateBackupRequest(): CreateBackupRequest {
+  return {};
+}
+
+export const CreateBackupRequest: MessageFns<CreateBackupRequest> = {
+  encode(_: CreateBackupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateBackupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateBackupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateBackupRequest>): CreateBackupRequest {
+    return CreateBackupRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CreateBackupRequest>): CreateBackupRequest {
+    const message = createBaseCreateBackupRequest();
+    return message;
+  },
+};
+
+function createBaseCreateBackupResponse(): CreateBackupResponse {
+  return { index: 0, term: 0, entries: 0, sizeBytes: 0, sentBytes: 0, digest: "", url: "" };
+}
+
+export const CreateBackupResponse: MessageFns<CreateBackupResponse> = {
+  encode(message: CreateBackupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writeUint64(writer.uint32(8), message.index);
+    }
+    if (message.term !== 0) {
+      writeUint64(writer.uint32(16), message.term);
+    }
+    if (message.entries !== 0) {
+      writeUint64(writer.uint32(24), message.entries);
+    }
+    if (message.sizeBytes !== 0) {
+      writeUint64(writer.uint32(32), message.sizeBytes);
+    }
+    if (message.sentBytes !== 0) {
+      writeUint64(writer.uint32(40), message.sentBytes);
+    }
+    if (message.digest !== "") {
+      writer.uint32(50).string(message.digest);
+    }
+    if (message.url !== "") {
+      writer.uint32(58).string(message.url);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateBackupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateBackupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = readUint64(reader);
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.term = readUint64(reader);
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.entries = readUint64(reader);
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sizeBytes = readUint64(reader);
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sentBytes = readUint64(reader);
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateBackupResponse>): CreateBackupResponse {
+    return CreateBackupResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateBackupResponse>): CreateBackupResponse {
+    const message = createBaseCreateBackupResponse();
+    message.index = object.index ?? 0;
+    message.term = object.term ?? 0;
+    message.entries = object.entries ?? 0;
+    message.sizeBytes = object.sizeBytes ?? 0;
+    message.sentBytes = object.sentBytes ?? 0;
+    message.digest = object.digest ?? "";
+    message.url = object.url ?? "";
+    return message;
+  },
+};
+
+function createBaseGetBackupStatusRequest(): GetBackupStatusRequest {
+  return {};
+}
+
+export const GetBackupStatusRequest: MessageFns<GetBackupStatusRequest> = {
+  encode(_: GetBackupStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBackupStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBackupStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetBackupStatusRequest>): GetBackupStatusRequest {
+    return GetBackupStatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetBackupStatusRequest>): GetBackupStatusRequest {
+    const message = createBaseGetBackupStatusRequest();
+    return message;
+  },
+};
+
+function createBaseGetBackupStatusResponse(): GetBackupStatusResponse {
+  return {
+    nodeId: 0,
+    url: "",
+    exporting: false,
+    exportedIndex: undefined,
+    lagEntries: undefined,
+    lagSeconds: undefined,
+    failure: "",
+    lastSnapshot: undefined,
+  };
+}
+
+export const GetBackupStatusResponse: MessageFns<GetBackupStatusResponse> = {
+  encode(message: GetBackupStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== 0) {
+      writeUint64(writer.uint32(8), message.nodeId);
+    }
+    if (message.url !== "") {
+      writer.uint32(18).string(message.url);
+    }
+    if (message.exporting !== false) {
+      writer.uint32(24).bool(message.exporting);
+    }
+    if (message.exportedIndex !== undefined) {
+      writeUint64(writer.uint32(32), message.exportedIndex);
+    }
+    if (message.lagEntries !== undefined) {
+      writeUint64(writer.uint32(40), message.lagEntries);
+    }
+    if (message.lagSeconds !== undefined) {
+      writer.uint32(49).double(message.lagSeconds);
+    }
+    if (message.failure !== "") {
+      writer.uint32(58).string(message.failure);
+    }
+    if (message.lastSnapshot !== undefined) {
+      Timestamp.encode(message.lastSnapshot, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetBackupStatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetBackupStatusResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.nodeId = readUint64(reader);
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.exporting = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.exportedIndex = readUint64(reader);
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.lagEntries = readUint64(reader);
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.lagSeconds = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastSnapshot = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetBackupStatusResponse>): GetBackupStatusResponse {
+    return GetBackupStatusResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetBackupStatusResponse>): GetBackupStatusResponse {
+    const message = createBaseGetBackupStatusResponse();
+    message.nodeId = object.nodeId ?? 0;
+    message.url = object.url ?? "";
+    message.exporting = object.exporting ?? false;
+    message.exportedIndex = object.exportedIndex ?? undefined;
+    message.lagEntries = object.lagEntries ?? undefined;
+    message.lagSeconds = object.lagSeconds ?? undefined;
+    message.failure = object.failure ?? "";
+    message.lastSnapshot = (object.lastSnapshot !== undefined && object.lastSnapshot !== null)
+      ? Timestamp.fromPartial(object.lastSnapshot)
+      : undefined;
     return message;
   },
 };
@@ -6767,6 +7421,21 @@ export const ClusterServiceDefinition = {
     responseSerialize: (value: GetDigestResponse): Buffer => asBuffer(GetDigestResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetDigestResponse => GetDigestResponse.decode(value),
   },
+  /**
+   * Has this node replace its state by that of the leader: it fetches a snapshot and starts anew from it. Answers
+   * before it does; its log and its vote stay. Refused on the leader.
+   */
+  rebuildReplica: {
+    path: "/pact.journal.ClusterService/RebuildReplica" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RebuildReplicaRequest): Buffer =>
+      asBuffer(RebuildReplicaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RebuildReplicaRequest => RebuildReplicaRequest.decode(value),
+    responseSerialize: (value: RebuildReplicaResponse): Buffer =>
+      asBuffer(RebuildReplicaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RebuildReplicaResponse => RebuildReplicaResponse.decode(value),
+  },
 } as const;
 
 export interface ClusterServiceServer extends UntypedServiceImplementation {
@@ -6788,6 +7457,11 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   createSnapshot: handleUnaryCall<CreateSnapshotRequest, CreateSnapshotResponse>;
   /** The digest of this node's state, to be compared at equal indexes. */
   getDigest: handleUnaryCall<GetDigestRequest, GetDigestResponse>;
+  /**
+   * Has this node replace its state by that of the leader: it fetches a snapshot and starts anew from it. Answers
+   * before it does; its log and its vote stay. Refused on the leader.
+   */
+  rebuildReplica: handleUnaryCall<RebuildReplicaRequest, RebuildReplicaResponse>;
 }
 
 export interface ClusterServiceClient extends Client {
@@ -6935,6 +7609,25 @@ export interface ClusterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetDigestResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Has this node replace its state by that of the leader: it fetches a snapshot and starts anew from it. Answers
+   * before it does; its log and its vote stay. Refused on the leader.
+   */
+  rebuildReplica(
+    request: RebuildReplicaRequest,
+    callback: (error: ServiceError | null, response: RebuildReplicaResponse) => void,
+  ): ClientUnaryCall;
+  rebuildReplica(
+    request: RebuildReplicaRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RebuildReplicaResponse) => void,
+  ): ClientUnaryCall;
+  rebuildReplica(
+    request: RebuildReplicaRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RebuildReplicaResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ClusterServiceClient = makeGenericClientConstructor(
@@ -6943,6 +7636,85 @@ export const ClusterServiceClient = makeGenericClientConstructor(
 ) as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ClusterServiceClient;
   service: typeof ClusterServiceDefinition;
+  serviceName: string;
+};
+
+/** Backups in an object store or a directory. */
+export type BackupServiceDefinition = typeof BackupServiceDefinition;
+export const BackupServiceDefinition = {
+  /** Exports a snapshot of this node's state now: a restore point when it answers. No write waits for it. */
+  createBackup: {
+    path: "/pact.journal.BackupService/CreateBackup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateBackupRequest): Buffer => asBuffer(CreateBackupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateBackupRequest => CreateBackupRequest.decode(value),
+    responseSerialize: (value: CreateBackupResponse): Buffer =>
+      asBuffer(CreateBackupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateBackupResponse => CreateBackupResponse.decode(value),
+  },
+  /** Where this node exports to, how far it has got, and what is in the way. */
+  getBackupStatus: {
+    path: "/pact.journal.BackupService/GetBackupStatus" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetBackupStatusRequest): Buffer =>
+      asBuffer(GetBackupStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetBackupStatusRequest => GetBackupStatusRequest.decode(value),
+    responseSerialize: (value: GetBackupStatusResponse): Buffer =>
+      asBuffer(GetBackupStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetBackupStatusResponse => GetBackupStatusResponse.decode(value),
+  },
+} as const;
+
+export interface BackupServiceServer extends UntypedServiceImplementation {
+  /** Exports a snapshot of this node's state now: a restore point when it answers. No write waits for it. */
+  createBackup: handleUnaryCall<CreateBackupRequest, CreateBackupResponse>;
+  /** Where this node exports to, how far it has got, and what is in the way. */
+  getBackupStatus: handleUnaryCall<GetBackupStatusRequest, GetBackupStatusResponse>;
+}
+
+export interface BackupServiceClient extends Client {
+  /** Exports a snapshot of this node's state now: a restore point when it answers. No write waits for it. */
+  createBackup(
+    request: CreateBackupRequest,
+    callback: (error: ServiceError | null, response: CreateBackupResponse) => void,
+  ): ClientUnaryCall;
+  createBackup(
+    request: CreateBackupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateBackupResponse) => void,
+  ): ClientUnaryCall;
+  createBackup(
+    request: CreateBackupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateBackupResponse) => void,
+  ): ClientUnaryCall;
+  /** Where this node exports to, how far it has got, and what is in the way. */
+  getBackupStatus(
+    request: GetBackupStatusRequest,
+    callback: (error: ServiceError | null, response: GetBackupStatusResponse) => void,
+  ): ClientUnaryCall;
+  getBackupStatus(
+    request: GetBackupStatusRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetBackupStatusResponse) => void,
+  ): ClientUnaryCall;
+  getBackupStatus(
+    request: GetBackupStatusRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetBackupStatusResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const BackupServiceClient = makeGenericClientConstructor(
+  BackupServiceDefinition,
+  "pact.journal.BackupService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): BackupServiceClient;
+  service: typeof BackupServiceDefinition;
   serviceName: string;
 };
 

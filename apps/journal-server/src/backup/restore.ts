@@ -1,0 +1,235 @@
+/**
+ * Restores a backup into a data directory: fetches and replays beside the target, verifies on the way, and gives the
+ * result its name only when it is whole and durable. The result is the first snapshot of a group, as if its members had
+ * received it; what they then agree on follows it.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import {
+  NO_NODE,
+  toLogIndex,
+  toTerm,
+  type Member,
+  type NodeId,
+  type SnapshotMeta,
+} from '@pact-journal/raft-core';
+import { openWalStorage, type DirectorySnapshotStore } from '@pact-journal/wal-storage';
+import { fetchBatches } from './batches.ts';
+import { BackupError } from './errors.ts';
+import type { LogBatch } from './format/log-batch.ts';
+import type { Repository } from './format/repository.ts';
+import { fetchSnapshot, openSnapshots } from './pieces.ts';
+import type { RestorePlan } from './plan.ts';
+import { Replay, type Target } from './replay.ts';
+import { checkSuccession, noSuchPoint } from './timeline.ts';
+
+export interface RestoreOptions {
+  readonly plan: RestorePlan;
+  /** Must be missing or empty. */
+  readonly dataDir: string;
+  readonly clusterId: string;
+  readonly nodeId: number;
+  /** Whom the restored group consists of. */
+  readonly members: readonly Member[];
+  readonly learners: readonly NodeId[];
+  readonly onProgress?: (progress: RestoreProgress) => void;
+}
+
+export interface RestoreProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Journal entries restored so far; 0 while the snapshot is being fetched. */
+  readonly entries: number;
+}
+
+export interface Restored {
+  readonly index: number;
+  readonly term: number;
+  readonly entries: number;
+  readonly clock: string;
+  readonly headHash: string;
+  readonly digest: string;
+}
+
+/** Says of a directory that a restore is making it, so that a later one may remove it. */
+const MARKER = 'restoring.json';
+
+/** An id that no other cluster has: restored and old nodes can never take each other for their own. */
+export function newClusterId(source: string): string {
+  const base = source.replace(/-restored-[0-9a-f]{8}$/u, '').slice(0, 100);
+  return `${base}-restored-${randomBytes(4).toString('hex')}`;
+}
+
+/** Rejects with `notEmpty` where the directory holds something. */
+export async function requireEmpty(dataDir: string): Promise<void> {
+  const items = await listIfThere(dataDir);
+  if (items === undefined || items.length === 0) return;
+  throw new BackupError(
+    'notEmpty',
+    `${dataDir} is not empty (${items.slice(0, 3).join(', ')}${items.length > 3 ? ', ...' : ''}); restore into a new directory`,
+  );
+}
+
+/**
+ * Rejects with `notEmpty`, `damaged` (naming the object), `noSuchPoint`, or as the store or the disk does; the target is
+ * as it was then.
+ */
+export async function restoreBackup(repository: Repository, options: RestoreOptions): Promise<Restored> {
+  const dataDir = resolve(options.dataDir);
+  await requireEmpty(dataDir);
+  const staging = join(dirname(dataDir), `${basename(dataDir)}.restoring`);
+  await makeStaging(staging);
+  try {
+    const restored = await fill(repository, staging, options);
+    await rm(join(staging, MARKER));
+    await publish(staging, dataDir);
+    return restored;
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function makeStaging(staging: string): Promise<void> {
+  const items = await listIfThere(staging);
+  if (items !== undefined && items.length > 0) {
+    if (!items.includes(MARKER)) {
+      throw new BackupError(
+        'notEmpty',
+        `${staging} is needed for the restore and was not made by one; move it away`,
+      );
+    }
+    await rm(staging, { recursive: true });
+  }
+  await mkdir(staging, { recursive: true });
+  await writeFile(join(staging, MARKER), '{}\n');
+}
+
+async function fill(repository: Repository, staging: string, options: RestoreOptions): Promise<Restored> {
+  const { plan, clusterId, nodeId } = options;
+  const { log, snapshots: unused } = openWalStorage({ dataDir: staging, clusterId, nodeId, payload: 'json' });
+  await log.open();
+  const snapshots = await openSnapshots(staging, clusterId, plan.clusterId);
+  try {
+    const replay = await bringForward(repository, snapshots, options);
+    const meta = metaOf(replay, options);
+    await saveState(snapshots, replay, meta);
+    await removeSource(staging, plan, meta);
+    await log.reset(meta.index, meta.term, { term: meta.term, vote: NO_NODE, commit: meta.index });
+    const { state } = replay;
+    const { entryCount: entries, clock, headHash } = state;
+    return { index: meta.index, term: meta.term, entries, clock, headHash, digest: state.digest() };
+  } finally {
+    await snapshots.close();
+    await unused.close();
+    await log.close();
+  }
+}
+
+async function bringForward(
+  repository: Repository,
+  snapshots: DirectorySnapshotStore,
+  { plan, onProgress }: RestoreOptions,
+): Promise<Replay> {
+  const { snapshot, target } = plan;
+  const progress = { doneBytes: 0, totalBytes: plan.sizeBytes, entries: 0 };
+  const advance = (sizeBytes: number): void => {
+    progress.doneBytes += sizeBytes;
+    onProgress?.({ ...progress });
+  };
+  const stored = await fetchSnapshot(repository, snapshot, snapshots, advance);
+  const replay = await Replay.from(snapshots, stored, snapshot);
+  let before: LogBatch | undefined;
+  let reached = replay.reached(target);
+  for await (const { listed, batch } of fetchBatches(
+    repository,
+    reached ? [] : plan.batches,
+    plan.clusterId,
+  )) {
+    const read = await batch;
+    const startsRun = checkSuccession(listed.key, read, before);
+    // The log has a gap here, and a later snapshot stands for what is missing.
+    if (startsRun && read.firstIndex > replay.index + 1) break;
+    before = read;
+    reached = replay.apply(listed.key, read, target);
+    progress.entries = replay.state.entryCount;
+    advance(listed.sizeBytes);
+    if (reached) break;
+  }
+  requireReached(replay, target, plan);
+  return replay;
+}
+
+function requireReached(replay: Replay, target: Target, plan: RestorePlan): void {
+  if (target.kind !== 'sequence' || replay.reached(target)) return;
+  const last = replay.state.entryCount - 1;
+  throw noSuchPoint(
+    replay.index < plan.reach.index
+      ? `sequence ${String(target.sequence)} lies in a gap of the exported log: the points around it are ${String(last)} and those of later snapshots`
+      : `there is no sequence ${String(target.sequence)} in the backup: the last one is ${String(last)}`,
+  );
+}
+
+function metaOf(replay: Replay, { members, learners }: RestoreOptions): SnapshotMeta {
+  const sorted = members.toSorted((a, b) => a.id - b.id);
+  return {
+    index: toLogIndex(replay.index),
+    term: toTerm(replay.term),
+    confState: {
+      voters: sorted.map(({ id }) => id).filter((id) => !learners.includes(id)),
+      votersOutgoing: [],
+      learners: learners.toSorted((a, b) => a - b),
+      learnersNext: [],
+      autoLeave: false,
+    },
+    members: sorted,
+  };
+}
+
+async function saveState(
+  snapshots: DirectorySnapshotStore,
+  replay: Replay,
+  meta: SnapshotMeta,
+): Promise<void> {
+  const content = replay.machine.snapshot();
+  try {
+    await snapshots.save(meta, content);
+  } finally {
+    content.release();
+  }
+}
+
+/** The snapshot that was fetched is another cluster's; the new one has taken over its pieces. */
+async function removeSource(staging: string, { snapshot }: RestorePlan, meta: SnapshotMeta): Promise<void> {
+  if (snapshot.index === meta.index && snapshot.term === meta.term) return;
+  const name = `snap-${String(snapshot.term)}-${String(snapshot.index)}.json`;
+  await rm(join(staging, 'raft', 'snapshots', name));
+}
+
+async function publish(staging: string, dataDir: string): Promise<void> {
+  await syncDirectory(join(staging, 'raft', 'snapshots'));
+  await syncDirectory(staging);
+  // Onto a directory that is still empty; anything in it by now makes this fail.
+  await rename(staging, dataDir);
+  await syncDirectory(dirname(dataDir));
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function listIfThere(path: string): Promise<readonly string[] | undefined> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

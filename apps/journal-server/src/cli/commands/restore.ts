@@ -1,0 +1,233 @@
+/** `pact-journal restore`: a new data directory from a backup, as of any sequence or time in it. */
+import { Option, type Command } from 'commander';
+import type { Repository } from '../../backup/format/repository.ts';
+import { planRestore, type RestorePlan } from '../../backup/plan.ts';
+import type { Target } from '../../backup/replay.ts';
+import { newClusterId, requireEmpty, restoreBackup, type Restored } from '../../backup/restore.ts';
+import { STORE_URL_HELP } from '../../backup/store/open-store.ts';
+import {
+  addSettingFlags,
+  configSources,
+  loadConfig,
+  type EffectiveSetting,
+  type ServerConfig,
+} from '../../config/index.ts';
+import { founders } from '../../server/members.ts';
+import { verifyBackup } from '../../backup/verify.ts';
+import { startByteProgress, type ByteProgress } from '../byte-progress.ts';
+import type { CliContext } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { parseCount } from '../parse.ts';
+import { withRepository } from '../repository.ts';
+import { asUsageError } from '../server-errors.ts';
+import { formatBytes, formatCount, printFields } from '../tables.ts';
+import { readVersion } from '../version.ts';
+import { reachJson } from './backup.ts';
+
+interface RestoreFlags {
+  readonly from: string;
+  readonly toSequence?: number;
+  readonly toTime?: string;
+  readonly sameClusterId?: boolean;
+  readonly fromCluster?: string;
+  readonly onlyNeeded?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** What of a server's settings says where a restored node is and who belongs to its group. */
+const SECTIONS = ['node', 'cluster', 'listen', 'advertise'] as const;
+
+export function register(program: Command, context: CliContext): void {
+  const restore = program
+    .command('restore')
+    .description(
+      'Make a data directory from a backup: fetched and replayed beside it, verified, and given its name only when it is ' +
+        'whole. The settings are those that the node will be served with; for a group of several nodes, restore on each ' +
+        'with the same --member flags (or file), the same --to-... and the same --cluster-id.',
+    )
+    .requiredOption('--from <url>', `the backup: ${STORE_URL_HELP}`)
+    .addOption(
+      new Option('--to-sequence <n>', 'restore to right after the entry of this sequence')
+        .argParser(parseCount('--to-sequence', 0))
+        .conflicts('toTime'),
+    )
+    .addOption(
+      new Option('--to-time <time>', 'restore to this time, for example 2026-11-24T08:00:00Z').argParser(
+        parseTime,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--as-new-cluster',
+        'give it a cluster id of its own, so that old and restored nodes never talk to each other (the default)',
+      ).conflicts('sameClusterId'),
+    )
+    .option('--same-cluster-id', "keep the backup's cluster id; only where no old node can ever come back")
+    .option('--from-cluster <id>', 'refuse a backup of another cluster than this')
+    .option(
+      '--only-needed',
+      'restore although other objects of the backup than those that are needed may be damaged: they are not looked at',
+    )
+    .option('--dry-run', 'say what would be restored and how far the backup reaches, and write nothing');
+  addSettingFlags(restore, SECTIONS).action((flags: RestoreFlags & Readonly<Record<string, unknown>>) =>
+    withRepository(context, flags.from, (repository) => run(context, repository, flags)),
+  );
+}
+
+async function run(
+  context: CliContext,
+  repository: Repository,
+  flags: RestoreFlags & Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { config, settings } = await loadConfig(configSources(flags, context.env)).catch(
+    asUsageError(context),
+  );
+  const { dataDir, id: nodeId } = config.node;
+  const founding = founders(config, readVersion());
+  if (founding === undefined)
+    throw new CliError('usage', 'a restored node starts a cluster; it cannot join one (cluster.join)');
+  await requireEmpty(dataDir);
+  const plan = await planRestore(repository, targetOf(flags));
+  if (flags.fromCluster !== undefined && flags.fromCluster !== plan.clusterId)
+    throw new CliError(
+      'refused',
+      `${repository.url} is the backup of cluster ${plan.clusterId}, not ${flags.fromCluster}`,
+    );
+  const clusterId = clusterIdOf(plan, flags, config, settings);
+  if (flags.dryRun === true) return printPlan(context, plan, clusterId, dataDir);
+  if (flags.onlyNeeded !== true) await requireWhole(context, repository);
+  const progress = startByteProgress(context, plan.sizeBytes, 'restored');
+  const restored = await restoreBackup(repository, {
+    plan,
+    dataDir,
+    clusterId,
+    nodeId,
+    members: founding.members,
+    learners: founding.learners,
+    onProgress: ({ doneBytes, entries }) => progress.update(doneBytes, entries),
+  }).finally(() => progress.stop());
+  printRestored(context, plan, restored, { clusterId, dataDir, nodeId });
+}
+
+/** A backup that is damaged anywhere is not to be trusted without somebody having looked at it. */
+async function requireWhole(context: CliContext, repository: Repository): Promise<void> {
+  let progress: ByteProgress | undefined;
+  const { findings } = await verifyBackup(repository, {
+    replay: false,
+    onProgress: (doneBytes, totalBytes) => {
+      progress ??= startByteProgress(context, totalBytes, 'checked');
+      progress.update(doneBytes);
+    },
+  }).finally(() => progress?.stop());
+  const [first] = findings;
+  if (first === undefined) return;
+  const others = findings.length === 1 ? '' : ` (and ${String(findings.length - 1)} more)`;
+  const message = first.message.startsWith(first.key) ? first.message : `${first.key}: ${first.message}`;
+  throw new CliError(
+    'damaged',
+    `the backup is damaged, nothing was restored: ${message}${others}; "pact-journal backup verify" lists all, --only-needed restores if nothing that is needed is damaged`,
+  );
+}
+
+function targetOf({ toSequence, toTime }: RestoreFlags): Target {
+  if (toSequence !== undefined) return { kind: 'sequence', sequence: toSequence };
+  return toTime === undefined ? { kind: 'end' } : { kind: 'time', time: toTime };
+}
+
+/** Another one than the backup's, unless that is asked for in as many words. */
+function clusterIdOf(
+  plan: RestorePlan,
+  { sameClusterId }: RestoreFlags,
+  config: ServerConfig,
+  settings: readonly EffectiveSetting[],
+): string {
+  const origin = settings.find(({ row }) => row.key === 'cluster.id')?.origin ?? 'default';
+  const given = origin === 'default' ? undefined : config.cluster.id;
+  if (sameClusterId === true) {
+    if (given === undefined || given === plan.clusterId) return plan.clusterId;
+    throw new CliError(
+      'refused',
+      `the backup is of cluster ${plan.clusterId}, and ${origin} says ${given}: leave out either that or --same-cluster-id`,
+    );
+  }
+  return given === undefined || given === plan.clusterId ? newClusterId(plan.clusterId) : given;
+}
+
+function parseTime(text: string): string {
+  const ms = Date.parse(text);
+  if (!Number.isNaN(ms) && /^\d{4}-\d{2}-\d{2}/u.test(text)) return new Date(ms).toISOString();
+  throw new CliError('usage', `--to-time: "${text}" is not a time such as 2026-11-24T08:00:00Z`);
+}
+
+function describeTarget({ target }: RestorePlan): string {
+  switch (target.kind) {
+    case 'end':
+      return 'the end of the backup';
+    case 'sequence':
+      return `sequence ${String(target.sequence)}`;
+    case 'time':
+      return target.time;
+  }
+}
+
+function printPlan(context: CliContext, plan: RestorePlan, clusterId: string, dataDir: string): void {
+  const { snapshot, batches, sizeBytes, reach } = plan;
+  if (context.globals.json) {
+    return context.out.json({
+      restored: false,
+      source_cluster_id: plan.clusterId,
+      data_dir: dataDir,
+      snapshot: { index: snapshot.index, entries: snapshot.entries, clock: snapshot.clock },
+      log_objects: batches.length,
+      size_bytes: sizeBytes,
+      reach: reachJson(reach),
+    });
+  }
+  printFields(context.out, [
+    ['would restore', `${describeTarget(plan)} of cluster ${plan.clusterId} into ${dataDir}`],
+    ['as cluster', clusterId === plan.clusterId ? clusterId : 'a new one'],
+    ['from the snapshot', `of ${snapshot.clock}, ${formatCount(snapshot.entries)} entries`],
+    ['and log', `${formatCount(batches.length)} objects`],
+    ['to fetch', `at most ${formatBytes(sizeBytes)}`],
+    [
+      'the backup reaches',
+      `${reach.time}${reach.entries === undefined ? '' : `, sequence ${String(reach.entries - 1)}`}, log index ${String(reach.index)}`,
+    ],
+  ]);
+}
+
+function printRestored(
+  context: CliContext,
+  plan: RestorePlan,
+  restored: Restored,
+  where: { readonly clusterId: string; readonly dataDir: string; readonly nodeId: number },
+): void {
+  const { clusterId, dataDir, nodeId } = where;
+  const { index, term, entries, clock, headHash, digest } = restored;
+  if (context.globals.json) {
+    return context.out.json({
+      restored: true,
+      cluster_id: clusterId,
+      source_cluster_id: plan.clusterId,
+      data_dir: dataDir,
+      node_id: nodeId,
+      index,
+      term,
+      entries,
+      clock,
+      head_hash: headHash,
+      digest,
+      reach: reachJson(plan.reach),
+    });
+  }
+  printFields(context.out, [
+    ['restored', `${describeTarget(plan)}: ${formatCount(entries)} entries, state of ${clock}`],
+    ['head hash', headHash],
+    ['digest', digest],
+    ['data directory', dataDir],
+    ['cluster', clusterId],
+  ]);
+  context.out.note(
+    `serve it with --cluster-id ${clusterId} --node-id ${String(nodeId)} (or cluster.id and node.id in its file); give other nodes of its group the same cluster id when you restore them`,
+  );
+}

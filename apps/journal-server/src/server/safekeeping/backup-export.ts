@@ -1,0 +1,247 @@
+/** This node's part in the continuous export: the whole of it while it leads, and restore points on demand at any time. */
+import { toLogIndex } from '@pact-journal/raft-core';
+import type { ServerConfig } from '../../config/index.ts';
+import { isBackupError } from '../../backup/errors.ts';
+import type { CommittedLog } from '../../backup/export/committed-log.ts';
+import { Exporter } from '../../backup/export/exporter.ts';
+import { LagClock } from '../../backup/export/lag.ts';
+import { SnapshotUploader, type SnapshotUpload } from '../../backup/export/snapshot-upload.ts';
+import { Repository } from '../../backup/format/repository.ts';
+import { openStore } from '../../backup/store/open-store.ts';
+import type { Alarms } from '../alarms.ts';
+import type { Checkpoints } from '../checkpoints.ts';
+import type { Logger } from '../log.ts';
+import type { RaftGroup } from '../raft-group.ts';
+
+export interface BackupStatus {
+  /** As the configuration has it; empty where none is configured. */
+  readonly url: string;
+  readonly exporting: boolean;
+  /** Everything up to this index can be restored; undefined where this node does not know. */
+  readonly exportedIndex: number | undefined;
+  readonly lagEntries: number | undefined;
+  readonly lagSeconds: number | undefined;
+  /** Why the export fails at the moment. */
+  readonly failure: string | undefined;
+  readonly lastSnapshot: Date | undefined;
+  readonly sentBytes: number;
+  /** Failures since the server was started, by code. */
+  readonly failures: ReadonlyMap<string, number>;
+}
+
+interface Opened {
+  readonly exporter: Exporter;
+  readonly uploader: SnapshotUploader;
+  close(): void;
+}
+
+export interface BackupExportOptions {
+  readonly config: ServerConfig;
+  readonly group: RaftGroup;
+  readonly checkpoints: Checkpoints;
+  readonly alarms: Alarms;
+  readonly log: Logger;
+  /** Why this replica must not be exported; undefined while nothing speaks against it. */
+  readonly refusal: () => string | undefined;
+}
+
+const ALARM = 'backupFailing';
+const LAG_ALARM = 'backupLagging';
+/** A lag of this long is an alarm although nothing has failed: the store is too slow. */
+const LAG_ALARM_SECONDS = 60;
+const LAG_CHECK_MS = 5_000;
+
+export class BackupExport {
+  readonly #options: BackupExportOptions;
+  readonly #lag = new LagClock();
+  readonly #failures = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #opened: Promise<Opened> | undefined;
+  #exporting = false;
+  #exportedIndex: number | undefined;
+  #failure: string | undefined;
+  #lastSnapshot: Date | undefined;
+  #sentBytes = 0;
+  #leadership = 0;
+  #lagTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: BackupExportOptions) {
+    this.#options = options;
+    if (options.config.backup.url === '') return;
+    const { node } = options.group;
+    node.on('applied', ({ toIndex }) => this.#lag.applied(toIndex, performance.now()));
+    node.on('roleChange', ({ role }) => {
+      if (role === 'leader') void this.#begin();
+      else this.#end();
+    });
+    if (node.status().role === 'leader') void this.#begin();
+    this.#lagTimer = setInterval(() => this.#watchLag(), LAG_CHECK_MS).unref();
+  }
+
+  status(): BackupStatus {
+    const exporting = this.#exporting && this.#exportedIndex !== undefined;
+    return {
+      url: this.#options.config.backup.url,
+      exporting: this.#exporting,
+      exportedIndex: this.#exportedIndex,
+      lagEntries: exporting ? this.#lag.entries : undefined,
+      lagSeconds: exporting ? this.#lag.seconds(performance.now()) : undefined,
+      failure: this.#failure,
+      lastSnapshot: this.#lastSnapshot,
+      sentBytes: this.#sentBytes,
+      failures: this.#failures,
+    };
+  }
+
+  /** A restore point of this node's state now. Rejects with `BackupError`. */
+  async create(signal: AbortSignal): Promise<SnapshotUpload> {
+    const { uploader } = await this.#open();
+    const upload = await uploader.upload(undefined, AbortSignal.any([signal, this.#stopping.signal]));
+    this.#noteSnapshot(upload.sentBytes);
+    return upload;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearInterval(this.#lagTimer);
+    this.#exporting = false;
+    if (this.#opened === undefined) return;
+    const opened = await this.#opened.catch(() => undefined);
+    await opened?.exporter.stop();
+    opened?.close();
+  }
+
+  async #begin(): Promise<void> {
+    const { group, log, refusal } = this.#options;
+    this.#leadership += 1;
+    const leadership = this.#leadership;
+    try {
+      // What earlier leaders committed is applied here before the export goes on.
+      await group.node.linearizableRead();
+      const { exporter } = await this.#open();
+      const { role, term } = group.node.status();
+      if (leadership !== this.#leadership || role !== 'leader' || refusal() !== undefined) return;
+      if (this.#stopping.signal.aborted) return;
+      this.#exporting = true;
+      this.#lag.applied(group.node.status().appliedIndex, performance.now());
+      exporter.start(term);
+    } catch (error) {
+      if (isBackupError(error)) this.#failed(error);
+      else log.debug({ err: error }, 'leadership ended before the export had begun');
+    }
+  }
+
+  #end(): void {
+    this.#leadership += 1;
+    this.#exporting = false;
+    this.#exportedIndex = undefined;
+    this.#recovered();
+    void this.#opened?.then(({ exporter }) => exporter.stop()).catch(() => undefined);
+  }
+
+  /** Once: connections and what was learnt of the store are kept. */
+  #open(): Promise<Opened> {
+    this.#opened ??= this.#connect();
+    return this.#opened;
+  }
+
+  async #connect(): Promise<Opened> {
+    const { config, group } = this.#options;
+    const { backup, cluster, node } = config;
+    const store = await openStore(backup.url);
+    const repository = new Repository(store);
+    const take = (): ReturnType<typeof group.node.snapshot> => group.node.snapshot();
+    const uploader = new SnapshotUploader({
+      repository,
+      clusterId: cluster.id,
+      nodeId: node.id,
+      snapshots: group.snapshots,
+      take,
+      now: () => new Date().toISOString(),
+    });
+    const exporter = new Exporter({
+      repository,
+      clusterId: cluster.id,
+      nodeId: node.id,
+      log: this.#committedLog(),
+      uploader,
+      take,
+      intervalMs: backup.interval,
+      snapshotIntervalMs: backup.snapshotInterval,
+      retention: { keepCount: backup.keepCount, keepAgeMs: backup.keepAge },
+      observer: {
+        exported: (index) => {
+          this.#exportedIndex = index;
+          this.#lag.exported(index);
+        },
+        sent: (sizeBytes) => (this.#sentBytes += sizeBytes),
+        snapshot: (index, sentBytes) => {
+          this.#noteSnapshot(sentBytes);
+          this.#options.log.info({ index, sent_bytes: sentBytes }, 'restore point exported');
+        },
+        failed: (error) => this.#failed(error),
+        recovered: () => this.#recovered(),
+      },
+    });
+    return { exporter, uploader, close: () => store.close() };
+  }
+
+  #committedLog(): CommittedLog {
+    const { group, checkpoints } = this.#options;
+    const { node, logStore } = group;
+    // The status costs too much to be asked for with every batch.
+    let applied: number = node.status().appliedIndex;
+    const listeners = new Set<() => void>();
+    node.on('applied', ({ toIndex }) => {
+      applied = toIndex;
+      for (const listener of listeners) listener();
+    });
+    node.on('snapshotInstalled', ({ snapshot }) => (applied = Math.max(applied, snapshot.meta.index)));
+    return {
+      firstIndex: () => logStore.firstIndex(),
+      appliedIndex: () => applied,
+      entries: (low, high, maxSizeBytes) => logStore.entries(toLogIndex(low), toLogIndex(high), maxSizeBytes),
+      checkpoint: (atOrBefore) => checkpoints.atOrBefore(atOrBefore),
+      onApplied: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+  }
+
+  #noteSnapshot(sentBytes: number): void {
+    this.#lastSnapshot = new Date();
+    this.#sentBytes += sentBytes;
+  }
+
+  #failed(error: unknown): void {
+    const { alarms, log } = this.#options;
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = isBackupError(error) ? error.code : 'internal';
+    this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+    if (this.#failure !== reason) log.warn({ err: error, code }, `the backup fails: ${reason}`);
+    this.#failure = reason;
+    const reach =
+      this.#exportedIndex === undefined
+        ? 'how far it reaches is not known here'
+        : `it reaches log index ${String(this.#exportedIndex)}`;
+    alarms.raise(ALARM, `the backup fails and is tried again: ${reason}; ${reach}`);
+  }
+
+  #recovered(): void {
+    const { alarms, log } = this.#options;
+    if (this.#failure !== undefined) log.info('the backup goes on');
+    this.#failure = undefined;
+    alarms.clear(ALARM);
+  }
+
+  #watchLag(): void {
+    const { alarms } = this.#options;
+    const { lagSeconds = 0, lagEntries = 0 } = this.status();
+    if (lagSeconds < LAG_ALARM_SECONDS) return alarms.clear(LAG_ALARM);
+    alarms.raise(
+      LAG_ALARM,
+      `the backup is ${String(Math.round(lagSeconds))} s and ${String(lagEntries)} entries behind; the store is too slow or does not answer`,
+    );
+  }
+}
