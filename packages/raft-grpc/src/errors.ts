@@ -26,7 +26,9 @@ export type RaftGrpcErrorCode =
 
 /** The error of this package. Recognise it with {@link isRaftGrpcError}, not with `instanceof`. */
 export class RaftGrpcError extends Error {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'RaftGrpcError';
+  /** What went wrong, for programs. */
   readonly code: RaftGrpcErrorCode;
 
   constructor(code: RaftGrpcErrorCode, message: string, cause?: unknown) {

@@ -79,7 +79,9 @@ export interface GrpcTransportOptions {
   readonly release?: SoftwareRelease;
   /** The time of day that peers are told at each handshake, in milliseconds since 1970. Without: none. */
   readonly timeOfDayMs?: () => number;
+  /** What may be queued, received and held; {@link defaultLimits} for what is not given. */
   readonly limits?: Partial<TransportLimits>;
+  /** How long things may take; {@link defaultTimings} for what is not given. */
   readonly timings?: Partial<TransportTimings>;
   /** Told about connections and refusals, for logs. Must not throw. */
   readonly onEvent?: (event: TransportEvent) => void;

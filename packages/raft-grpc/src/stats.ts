@@ -4,6 +4,7 @@ import type { CallerRefusal } from './inbound/caller-refusal.ts';
 
 /** What is known about the traffic to one peer. */
 export interface GrpcPeerStats extends TransportPeerStats {
+  /** Where it is reached, `host:port`. */
   readonly address: string;
   /** Of the program at the other end, as it last said; empty where it never did. */
   readonly softwareVersion: string;

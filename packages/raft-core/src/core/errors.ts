@@ -47,8 +47,11 @@ export type RaftCoreErrorReason = ProposalDropReason | ConfChangeRejectReason;
  * Recognise it with {@link isRaftCoreError}, not with `instanceof`: two copies of this package may be loaded.
  */
 export class RaftCoreError extends Error {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'RaftCoreError';
+  /** What went wrong, for programs. */
   readonly code: RaftCoreErrorCode;
+  /** What exactly, where the code has several reasons. */
   readonly reason: RaftCoreErrorReason | undefined;
 
   constructor(
@@ -80,7 +83,9 @@ export function isRaftCoreError(value: unknown, code?: RaftCoreErrorCode): value
  * - `snapshotTemporarilyUnavailable`: a snapshot is being made; the core asks again later.
  */
 export class StorageError extends Error {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'StorageError';
+  /** What went wrong, for programs. */
   readonly code: StorageErrorCode;
 
   constructor(code: StorageErrorCode, message: string, options?: { cause?: unknown }) {
@@ -104,7 +109,9 @@ export function isStorageError(value: unknown, code?: StorageErrorCode): value i
  * because going on would risk committed data. The node that threw it must not be used again.
  */
 export class RaftAssertionError extends Error {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'RaftAssertionError';
+  /** What went wrong, for programs. */
   readonly code = 'assertionFailed';
 }
 

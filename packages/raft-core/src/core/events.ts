@@ -5,17 +5,25 @@ import type { ConfChange, EntryType, LogIndex, MessageType, NodeId, Role, Snapsh
 
 /** An entry's position and the term it was written in. */
 export interface EntryId {
+  /** Term it was written in. */
   readonly term: Term;
+  /** Its place in the log. */
   readonly index: LogIndex;
 }
 
 /** Where the log of a node stands, in events about restoring a snapshot. */
 export interface LogPosition {
+  /** Highest index known to be committed. */
   readonly committed: LogIndex;
+  /** Highest index that the application has applied. */
   readonly applied: LogIndex;
+  /** Highest index handed out for applying. */
   readonly applying: LogIndex;
+  /** First index that is not known to be durable. */
   readonly unstableOffset: LogIndex;
+  /** First index whose writing has not begun. */
   readonly unstableOffsetInProgress: LogIndex;
+  /** Entries not known to be durable. */
   readonly unstableEntries: number;
 }
 

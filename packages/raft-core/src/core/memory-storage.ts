@@ -28,6 +28,7 @@ export class MemoryStorage implements Storage {
   #compactedTerm: Term = NO_TERM;
   #entries: Entry[] = [];
 
+  /** See {@link Storage.initialState}. */
   initialState(): { readonly hardState: HardState; readonly confState: ConfState } {
     return { hardState: this.#hardState, confState: this.#snapshot.metadata.confState };
   }
@@ -36,6 +37,7 @@ export class MemoryStorage implements Storage {
     return shiftIndex(this.#compactedIndex, 1);
   }
 
+  /** See {@link Storage.lastIndex}. */
   lastIndex(): LogIndex {
     return shiftIndex(this.#compactedIndex, this.#entries.length);
   }

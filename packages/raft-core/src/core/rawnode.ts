@@ -87,6 +87,7 @@ import { NO_NODE } from './types.ts';
 export interface ProposalPosition {
   /** Index of the first entry proposed; the others follow without a gap. */
   readonly index: LogIndex;
+  /** Term of the leader that appended it. */
   readonly term: Term;
 }
 

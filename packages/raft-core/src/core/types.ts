@@ -196,9 +196,11 @@ export interface ConfChange {
  * yet durable itself and asks only for what the application has been told to persist.
  */
 export interface Storage {
+  /** What was persisted: term, vote and commit index, and the membership of the newest snapshot. */
   initialState(): { readonly hardState: HardState; readonly confState: ConfState };
   /** Index of the first entry that `entries` can return: one after the newest compacted entry or snapshot. */
   firstIndex(): LogIndex;
+  /** Index of the last entry; that of the newest snapshot when there is none. */
   lastIndex(): LogIndex;
   /** Term of the entry at `index`, which may be `firstIndex() - 1` too. Fails with `StorageError`. */
   term(index: LogIndex): Term;

@@ -48,7 +48,9 @@ const RAFT_ERROR = Symbol.for('@pact-journal/raft-core/RaftError');
 
 /** An operating error of a {@link RaftNode}. Recognise it with {@link isRaftError}, not with `instanceof`. */
 export class RaftError extends Error {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name: string = 'RaftError';
+  /** What went wrong, for programs. */
   readonly code: RaftErrorCode;
 
   constructor(code: RaftErrorCode, message: string, cause?: unknown) {
@@ -68,9 +70,11 @@ export class RaftError extends Error {
 
 /** `notLeader`, with who leads as far as this node knows. The proposal was not queued anywhere. */
 export class NotLeaderError extends RaftError {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'NotLeaderError';
   /** 0 while no leader is known. */
   readonly leaderId: NodeId;
+  /** The leader with its address; undefined while none is known. */
   readonly leader: Member | undefined;
 
   constructor(leaderId: NodeId, leader: Member | undefined, doing: string) {
@@ -92,10 +96,13 @@ export class NotLeaderError extends RaftError {
 
 /** `overloaded`, with the limit that was reached. Nothing was queued. */
 export class OverloadedError extends RaftError {
+  /** What to recognise it by: copies of this package may each have a class of their own. */
   override readonly name = 'OverloadedError';
   /** What waits already, in `unit`. */
   readonly pending: number;
+  /** What may wait at most. */
   readonly limit: number;
+  /** What both are counted in. */
   readonly unit: 'bytes' | 'reads';
 
   constructor(doing: string, pending: number, limit: number, unit: 'bytes' | 'reads') {

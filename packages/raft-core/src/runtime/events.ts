@@ -7,6 +7,7 @@ import type { Clock, Member, StoredSnapshot } from './interfaces.ts';
 export interface RaftEvents {
   /** The known leader changed; `leaderId` is 0 while there is none. */
   leaderChange: { readonly leaderId: NodeId; readonly leader: Member | undefined; readonly term: Term };
+  /** This node is something else than before, or in another term. */
   roleChange: { readonly role: Role; readonly previous: Role; readonly term: Term };
   /** A membership change was applied here. */
   membershipChange: { readonly index: LogIndex; readonly members: readonly MemberRole[] };
@@ -46,6 +47,7 @@ export type MembershipRole = 'voter' | 'learner' | 'outgoing' | 'incoming' | 'de
  * `outgoing` only in the old one, and `demoting` becomes a learner when the old half is left.
  */
 export interface MemberRole extends Member {
+  /** Its part in the group. */
   readonly role: MembershipRole;
 }
 

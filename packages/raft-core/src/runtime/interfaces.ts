@@ -15,6 +15,7 @@ import type {
 
 /** A member's identity and where it is reached. */
 export interface Member {
+  /** Its node id. Never used again once it was removed or wiped. */
   readonly id: NodeId;
   /** Where its Transport listens, for example `10.0.0.1:9444`. Opaque to raft-core. */
   readonly address: string;
@@ -37,7 +38,9 @@ export interface LogStoreState {
   readonly hardState: HardState;
   /** Index and term of the entry just before the first one held (the compaction point); 0 and 0 for a whole log. */
   readonly compactedIndex: LogIndex;
+  /** Term of the entry at `compactedIndex`. */
   readonly compactedTerm: Term;
+  /** Index of the last entry; the compacted index when there is none. */
   readonly lastIndex: LogIndex;
 }
 
@@ -93,6 +96,7 @@ export interface LogStore {
 export interface SnapshotSection {
   /** Unique within a snapshot, stable between snapshots, for example `entries/0000004096`. At most 512 bytes. */
   readonly key: string;
+  /** True when a section of this key will have the same records in every later snapshot: it is stored once. */
   readonly sealed: boolean;
   /** May be called more than once, and much later than `StateMachine.snapshot`, with the same outcome. Lazy. */
   records(): Iterable<Uint8Array>;
@@ -100,6 +104,7 @@ export interface SnapshotSection {
 
 /** A consistent picture of a state machine. Taking it is cheap; reading it is lazy. */
 export interface SnapshotContent {
+  /** All of the state, in this order. */
   readonly sections: readonly SnapshotSection[];
   /** Called when the content is no longer needed. */
   release(): void;
@@ -109,14 +114,17 @@ export interface SnapshotContent {
 export interface SnapshotChunkRef {
   /** Lower-case hex SHA-256 of the stored bytes. */
   readonly sha256: string;
+  /** Length of the stored bytes. */
   readonly sizeBytes: number;
 }
 
 /** A snapshot at rest. */
 export interface StoredSnapshot {
+  /** What it is of. */
   readonly meta: SnapshotMeta;
   /** The store's own description of the snapshot, itself content-addressed; lists the chunks it needs. */
   readonly manifest: SnapshotChunkRef;
+  /** What it consists of. */
   readonly chunks: readonly SnapshotChunkRef[];
 }
 
@@ -150,6 +158,7 @@ export interface SnapshotStore {
   ): AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>;
   /** Serves ranged reads of chunks and manifests to peers. Rejects for an unknown hash. */
   read(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array>;
+  /** Releases what is held. Idempotent. */
   close(): Promise<void>;
 }
 

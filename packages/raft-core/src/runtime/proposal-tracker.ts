@@ -5,7 +5,9 @@ import type { Clock } from './interfaces.ts';
 
 /** A proposal that was committed and applied. */
 export interface Committed<Result> {
+  /** Its place in the log. */
   readonly index: LogIndex;
+  /** Term of the leader that appended it. */
   readonly term: Term;
   /** What the state machine answered. */
   readonly result: Result;

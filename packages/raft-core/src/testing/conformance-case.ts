@@ -5,6 +5,7 @@
  * `for (const { name, run } of testLogStore(create)) it(name, run)`.
  */
 export interface ConformanceCase {
+  /** What must hold. */
   readonly name: string;
   /** Rejects with an Error that says what was expected and what was found. */
   readonly run: () => Promise<void>;

@@ -8,7 +8,9 @@ const decoder = new TextDecoder();
 
 /** One applied entry. */
 export interface LedgerRecord {
+  /** Index of the entry. */
   readonly index: LogIndex;
+  /** Its data. */
   readonly text: string;
 }
 

@@ -22,7 +22,9 @@ export type MemoryLogOperation =
 
 /** What a {@link MemoryLogStore} did since it was made. */
 export interface MemoryLogStats {
+  /** Appends that became durable. */
   readonly appends: number;
+  /** Entries in them. */
   readonly entries: number;
 }
 

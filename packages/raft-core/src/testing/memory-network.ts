@@ -7,10 +7,13 @@ import { MemoryTransport, type MemoryFabric } from './memory-transport.ts';
 
 /** What goes wrong on every link. Probabilities are in [0, 1] and count per message. */
 export interface NetworkFaults {
+  /** Chance that a message is lost. */
   readonly dropProbability: number;
+  /** Chance that a message arrives twice. */
   readonly duplicateProbability: number;
   /** Delay of a message, uniform in [min, max] milliseconds. Messages of one link overtake each other only by `reorderProbability`. */
   readonly latencyMsMin: number;
+  /** See `latencyMsMin`. */
   readonly latencyMsMax: number;
   /** Chance that a message is held back for up to another `latencyMsMax` (at least 1 ms) and overtaken. */
   readonly reorderProbability: number;
@@ -30,8 +33,11 @@ export const NO_FAULTS: NetworkFaults = {
 
 /** How a {@link MemoryNetwork} is made. */
 export interface MemoryNetworkOptions {
+  /** What delays are measured by. */
   readonly clock: Clock;
+  /** Decides over every fault. Default 1. */
   readonly randomSeed?: number;
+  /** What goes wrong. Default: nothing. */
   readonly faults?: Partial<NetworkFaults>;
   /** Bytes one node may have in flight to another; more is dropped. Default 64 MiB. */
   readonly queueMaxBytes?: number;
@@ -39,9 +45,13 @@ export interface MemoryNetworkOptions {
 
 /** Counters of one direction between two nodes. */
 export interface LinkStats {
+  /** Messages that arrived. */
   sentMessages: number;
+  /** Their bytes. */
   sentBytes: number;
+  /** Messages lost, by fault, block or limit. */
   droppedMessages: number;
+  /** Bytes on their way. */
   queuedBytes: number;
 }
 
@@ -61,6 +71,7 @@ interface Link {
 
 /** Connects {@link MemoryTransport}s. All faults are drawn from one seed, so a run on a manual clock repeats exactly. */
 export class MemoryNetwork implements MemoryFabric {
+  /** What its delays are measured by. */
   readonly clock: Clock;
   readonly #random: SeededRandom;
   readonly #queueMaxBytes: number;

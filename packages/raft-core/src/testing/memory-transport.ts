@@ -12,6 +12,7 @@ import type {
 
 /** What a {@link MemoryTransport} needs of its network. */
 export interface MemoryFabric {
+  /** What delays are measured by. */
   readonly clock: Clock;
   /** Node `id` listens; fails if it does already. */
   attach(id: NodeId, handler: TransportHandler): void;
@@ -23,6 +24,7 @@ export interface MemoryFabric {
   reachable(from: NodeId, to: NodeId): boolean;
   /** The handler to ask for a snapshot; fails where the network would. */
   peer(from: NodeId, to: NodeId): TransportHandler;
+  /** Counters of one direction. */
   linkStats(from: NodeId, to: NodeId): Omit<TransportPeerStats, 'connected' | 'reconnects'>;
 }
 

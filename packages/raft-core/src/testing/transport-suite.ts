@@ -18,6 +18,7 @@ export interface TransportPairFixture {
   readonly members: readonly [Member, Member];
   /** Lets time pass until `condition` holds or some seconds have gone by. The default polls in real time. */
   readonly waitFor?: (condition: () => boolean) => Promise<void>;
+  /** Called after each case, when both transports are stopped. */
   dispose?(): Promise<void>;
 }
 

@@ -11,7 +11,9 @@ import { checkInvariants } from './invariants.ts';
 
 /** A membership and the progress map that belongs to it. */
 export interface ChangedConfig {
+  /** The membership. */
   readonly config: TrackerConfig;
+  /** A progress for each of its members. */
   readonly progress: ProgressMap;
 }
 

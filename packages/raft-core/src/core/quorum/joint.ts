@@ -8,7 +8,9 @@ import type { AckedIndexer, MajorityConfig, VoteResult, Votes } from './majority
  * half is empty, and then it agrees to everything.
  */
 export interface JointConfig {
+  /** The new half, or the only one. */
   readonly incoming: MajorityConfig;
+  /** The old half; empty outside of a membership change. */
   readonly outgoing: MajorityConfig;
 }
 

@@ -10,6 +10,7 @@ import { becomeFollower } from './roles.ts';
 
 /** A founding member. */
 export interface BootstrapPeer {
+  /** Its node id. */
   readonly id: NodeId;
   /** What the membership change that adds it carries. */
   readonly context?: Uint8Array;

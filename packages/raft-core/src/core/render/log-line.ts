@@ -8,7 +8,9 @@ export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
 /** One line of a log. */
 export interface LogLine {
+  /** Its severity. */
   readonly level: LogLevel;
+  /** The line without its level. */
   readonly text: string;
 }
 

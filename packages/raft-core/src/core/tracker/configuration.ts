@@ -9,8 +9,11 @@ import type { ConfState, NodeId } from '../types.ts';
  * `autoLeave` only set in a joint configuration.
  */
 export interface TrackerConfig {
+  /** Both halves of the voters. */
   readonly voters: JointConfig;
+  /** True when the leader leaves the joint configuration by itself. */
   readonly autoLeave: boolean;
+  /** Members without a vote. */
   readonly learners: readonly NodeId[];
   /** Voters of the outgoing half that become learners when the joint configuration is left. */
   readonly learnersNext: readonly NodeId[];

@@ -11,14 +11,19 @@ export type ProgressMap = ReadonlyMap<NodeId, Progress>;
 
 /** How an election stands. */
 export interface Tally {
+  /** Votes for the candidate. */
   readonly granted: number;
+  /** Votes against it. */
   readonly rejected: number;
+  /** What they make under the present membership. */
   readonly result: VoteResult;
 }
 
 /** The active membership, and what this node knows about each member and its votes. */
 export class ProgressTracker implements AckedIndexer {
+  /** Limit on unanswered appends to one member. */
   readonly maxInflightMessages: number;
+  /** Limit on their payload, in bytes; 0 for none. */
   readonly maxInflightBytes: number;
   #config: TrackerConfig = EMPTY_CONFIG;
   #progress: ProgressMap = new Map();

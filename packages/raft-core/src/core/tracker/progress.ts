@@ -14,11 +14,13 @@ export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
 /** A picture of a {@link Progress}, for status and events. */
 export interface ProgressStatus {
+  /** How it is fed. */
   readonly state: ProgressState;
   /** Highest index known to be in the follower's log, equal to the leader's. */
   readonly match: LogIndex;
   /** Index of the next entry to send. Always above `match`. */
   readonly next: LogIndex;
+  /** True for a member without a vote. */
   readonly isLearner: boolean;
   /** True while nothing is sent to it until it answers or a heartbeat comes back. */
   readonly paused: boolean;
@@ -26,8 +28,11 @@ export interface ProgressStatus {
   readonly pendingSnapshot: LogIndex;
   /** Heard from since the last quorum check. */
   readonly recentActive: boolean;
+  /** Appends that it has not answered. */
   readonly inflightMessages: number;
+  /** Payload of these, in bytes. */
   readonly inflightBytes: number;
+  /** True when no further one may be sent. */
   readonly inflightFull: boolean;
 }
 
@@ -37,17 +42,24 @@ export interface ProgressStatus {
  * Invariants: `match < next`; in `snapshot`, `next = pendingSnapshot + 1`.
  */
 export class Progress {
+  /** Highest index known to be in the follower’s log, equal to the leader’s. */
   match: LogIndex = NO_INDEX;
+  /** Index of the next entry to send. Always above `match`. */
   next: LogIndex;
+  /** How it is fed. */
   state: ProgressState = 'probe';
+  /** Index of the snapshot under way, 0 for none. */
   pendingSnapshot: LogIndex = NO_INDEX;
+  /** Heard from since the last quorum check. */
   recentActive = false;
   /**
    * Nothing may be sent: a probe is unanswered, or the in-flight window is full. A heartbeat's answer lifts it, which
    * lets an empty append through; without that, a window full of lost messages would stop replication for ever.
    */
   flowPaused = false;
+  /** True for a member without a vote. */
   isLearner: boolean;
+  /** Appends that it has not answered. */
   readonly inflights: Inflights;
   /** Highest commit index sent. Saves appends that would only repeat it. */
   #sentCommit: LogIndex = NO_INDEX;
