@@ -16,6 +16,7 @@ const ONLY_IN_TROUBLE = [
   'pact_alarms_raised',
   'pact_raft_callers_refused_total',
   'pact_journal_overlay_failures_total',
+  'pact_auth_failures_total',
 ];
 
 let cluster: TestCluster;
