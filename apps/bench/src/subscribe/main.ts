@@ -55,7 +55,11 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     },
   });
   const count = Number(values.subscribers);
-  const server = fork(fileURLToPath(new URL('./server.ts', import.meta.url)), { stdio: 'inherit' });
+  const server = fork(fileURLToPath(new URL('./server.ts', import.meta.url)), {
+    stdio: 'inherit',
+    // As `serve` has it from within, see its young-generation.ts.
+    execArgv: [...process.execArgv, '--max-semi-space-size=8'],
+  });
   const sessions: ClientHttp2Session[] = [];
   try {
     const [{ port }] = (await once(server, 'message')) as [{ readonly port: number }];

@@ -5,6 +5,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { changeLevelOnSignal, type Logger } from './log.ts';
 import type { NodeLine } from './node-line.ts';
 import { startServer, type RunningServer } from './server.ts';
+import { boundYoungGeneration } from './young-generation.ts';
 
 /** What makes a process stop its server, and force it at the second time. */
 export interface StopRequest {
@@ -28,6 +29,7 @@ export interface RunOptions {
  */
 export async function runServer({ config, log, version, stopRequest, onReady }: RunOptions): Promise<void> {
   if (config.node.niceness > 0) lowerPriority(config.node.niceness);
+  boundYoungGeneration();
   const endLevelChanges = changeLevelOnSignal(log);
   const starting = new AbortController();
   const asked = stopRequest.then(({ reason }) => {

@@ -23,6 +23,8 @@ interface Subscriber {
   cursor: number;
   /** The connection has no room; its drain continues. */
   blocked: boolean;
+  /** It is in the queue of those who are served next. */
+  queued: boolean;
   /** The journal's length when it had been sent everything for the first time: later entries count as lag. */
   liveFrom: number;
   /** Bytes of updates since `liveFrom` that it has not been sent. */
@@ -51,7 +53,9 @@ export class Subscriptions {
   readonly #byNode = new Map<string, Set<Subscriber>>();
   readonly #byVCluster = new Map<string, Set<Subscriber>>();
   readonly #watchers = new Set<Subscriber>();
-  readonly #ready = new Set<Subscriber>();
+  /** Those who are served next, from `#served` on. An array: a set of all would be rehashed with every commit. */
+  #queue: Subscriber[] = [];
+  #served = 0;
   readonly #stopListening: (() => void)[] = [];
   #seen = 0;
   #turnScheduled = false;
@@ -93,6 +97,7 @@ export class Subscriptions {
       listedUnder: undefined,
       cursor: request.fromSequence,
       blocked: false,
+      queued: false,
       liveFrom: Infinity,
       lagBytes: 0,
     };
@@ -163,7 +168,10 @@ export class Subscriptions {
   }
 
   #wake(subscriber: Subscriber): void {
-    this.#ready.add(subscriber);
+    if (!subscriber.queued) {
+      subscriber.queued = true;
+      this.#queue.push(subscriber);
+    }
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
     setImmediate(() => this.#turn());
@@ -173,13 +181,16 @@ export class Subscriptions {
   #turn(): void {
     this.#turnScheduled = false;
     const endMs = performance.now() + TURN_MS;
-    for (const subscriber of this.#ready) {
-      if (performance.now() > endMs) break;
-      this.#ready.delete(subscriber);
-      if (!subscriber.call.closed) this.#deliver(subscriber);
+    for (; this.#served < this.#queue.length && performance.now() <= endMs; this.#served += 1) {
+      const subscriber = this.#queue[this.#served];
+      if (subscriber === undefined) break;
+      subscriber.queued = false;
+      if (this.#all.has(subscriber) && !subscriber.call.closed) this.#deliver(subscriber);
     }
-    const [more] = this.#ready;
-    if (more !== undefined) this.#wake(more);
+    const next = this.#queue[this.#served];
+    if (next !== undefined) return this.#wake(next);
+    this.#queue = [];
+    this.#served = 0;
   }
 
   #deliver(subscriber: Subscriber): void {
@@ -240,7 +251,6 @@ export class Subscriptions {
 
   #remove(subscriber: Subscriber): void {
     this.#all.delete(subscriber);
-    this.#ready.delete(subscriber);
     this.#watchers.delete(subscriber);
     removeFrom(this.#byNode, subscriber.interest.nodeId, subscriber);
     this.#unlist(subscriber);
