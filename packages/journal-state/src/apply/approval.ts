@@ -32,12 +32,11 @@ export interface DecidedEntry {
  * vCluster; otherwise it would be the way around.
  */
 export function twoPersonVCluster(tables: Tables, scope: Scope): VClusterId | undefined {
-  if (scope === 'Global') {
-    for (const policy of tables.policies.stored()) if (policy.two_person_approval) return policy.vcluster_id;
-    return undefined;
-  }
+  const { twoPersons } = tables.policies;
+  if (twoPersons.size === 0) return undefined;
+  if (scope === 'Global') return twoPersons.values().next().value;
   const vcluster = 'VCluster' in scope ? scope.VCluster : tables.nodes.assignment(scope.Node);
-  return vcluster !== null && tables.policies.get(vcluster).two_person_approval ? vcluster : undefined;
+  return vcluster !== null && twoPersons.has(vcluster) ? vcluster : undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import { JournalStateError, assert } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
 import { ENTRY_TYPES } from '../parse/entry.ts';
 import { entrySeq } from '../parse/fields.ts';
-import type { ConfigEntry, EntryType, NewConfigEntry, Timestamp } from '../types.ts';
+import type { ConfigEntry, EntrySeq, EntryType, NewConfigEntry, Timestamp } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
 import type { Indexed } from './growable.ts';
@@ -70,25 +70,12 @@ export class EntryLog {
     entry: NewConfigEntry,
     timestamp: Timestamp,
     scope: ScopePosition,
-    { policy, proposal, decision }: EntryExtras = NO_EXTRAS,
+    extras: EntryExtras = NO_EXTRAS,
   ): ConfigEntry {
-    const unhashed: Unhashed = {
-      author: entry.author,
-      ...(decision === undefined ? undefined : { decision }),
-      emergency_reason: entry.emergency_reason,
-      entry_type: entry.entry_type,
-      ...(entry.expires === undefined ? undefined : { expires: entry.expires }),
-      ...(entry.message === undefined ? undefined : { message: entry.message }),
-      parent: entry.parent,
-      ...(policy === undefined ? undefined : { policy }),
-      policy_ref: entry.policy_ref,
-      ...(proposal === undefined ? undefined : { proposal }),
-      scope: entry.scope,
-      sequence: entrySeq(this.length),
-      state_delta: entry.state_delta,
-      timestamp,
-      ttl_seconds: entry.ttl_seconds,
-    };
+    const unhashed =
+      extras === NO_EXTRAS && entry.expires === undefined
+        ? plainEntry(entry, timestamp, entrySeq(this.length))
+        : specialEntry(entry, timestamp, entrySeq(this.length), extras);
     const json = JSON.stringify(unhashed);
     const size = this.#chain.prepare(
       json,
@@ -184,6 +171,65 @@ export class EntryLog {
 const NO_EXTRAS: EntryExtras = {};
 
 type Unhashed = Omit<ConfigEntry, 'hash'> & { hash?: string };
+
+/** Nearly all entries. Written out: what a spread costs would show with a million of them. */
+function plainEntry(entry: NewConfigEntry, timestamp: Timestamp, sequence: EntrySeq): Unhashed {
+  const { author, emergency_reason, entry_type, message } = entry;
+  const { parent, policy_ref, scope, state_delta, ttl_seconds } = entry;
+  if (message === undefined) {
+    return {
+      author,
+      emergency_reason,
+      entry_type,
+      parent,
+      policy_ref,
+      scope,
+      sequence,
+      state_delta,
+      timestamp,
+      ttl_seconds,
+    };
+  }
+  return {
+    author,
+    emergency_reason,
+    entry_type,
+    message,
+    parent,
+    policy_ref,
+    scope,
+    sequence,
+    state_delta,
+    timestamp,
+    ttl_seconds,
+  };
+}
+
+/** An entry with something that only few have. */
+function specialEntry(
+  entry: NewConfigEntry,
+  timestamp: Timestamp,
+  sequence: EntrySeq,
+  { policy, proposal, decision }: EntryExtras,
+): Unhashed {
+  return {
+    author: entry.author,
+    ...(decision === undefined ? undefined : { decision }),
+    emergency_reason: entry.emergency_reason,
+    entry_type: entry.entry_type,
+    ...(entry.expires === undefined ? undefined : { expires: entry.expires }),
+    ...(entry.message === undefined ? undefined : { message: entry.message }),
+    parent: entry.parent,
+    ...(policy === undefined ? undefined : { policy }),
+    policy_ref: entry.policy_ref,
+    ...(proposal === undefined ? undefined : { proposal }),
+    scope: entry.scope,
+    sequence,
+    state_delta: entry.state_delta,
+    timestamp,
+    ttl_seconds: entry.ttl_seconds,
+  };
+}
 
 /** Completes the object itself: a copy for each of a million entries would cost more than all the rest of it. */
 function withHash(entry: Unhashed, hash: string): ConfigEntry {

@@ -1,5 +1,5 @@
 import { decodeBase64 } from '../base64.ts';
-import { decodeUtf8, formatHash } from '../canonical.ts';
+import { decodeUtf8, encodeUtf8, formatHash } from '../canonical.ts';
 import { JournalStateError, isJournalStateError } from '../errors.ts';
 import { journalFrom } from '../journal-state.ts';
 import type { JournalState, JournalStateOptions } from '../journal-state.ts';
@@ -9,7 +9,7 @@ import type { JsonRecord } from '../parse/fields.ts';
 import type { RequestRecord } from '../tables/requests.ts';
 import { CHUNK_SIZE } from '../tables/cow-table.ts';
 import { Tables } from '../tables/tables.ts';
-import type { AdminOperation, BootOverlay, ConfigEntry } from '../types.ts';
+import type { AdminOperation, BootOverlay, ConfigEntry, Scope } from '../types.ts';
 import { SNAPSHOT_FORMAT } from './capture.ts';
 import type { SnapshotSummary } from './capture.ts';
 import { readEntryFacts } from './entry-facts.ts';
@@ -174,7 +174,8 @@ export class RestoreBuilder {
       this.#tables.follow(entry, layer);
     } else {
       this.#verifyEntry(bytes, text, facts.sequence, facts.hash);
-      const layer = this.#tables.scopes.layer(facts.scope);
+      const { scopes } = this.#tables;
+      const layer = scopes.find(facts.scope) ?? scopes.layer(detached(facts.scope));
       this.#tables.entries.restored(facts, facts.principal, layer);
       this.#tables.followConfig(facts, layer);
     }
@@ -219,4 +220,11 @@ export class RestoreBuilder {
       cause,
     });
   }
+}
+
+/** The same scope with a name of its own: one that was cut out of an entry's text would keep all of that in memory. */
+function detached(scope: Scope): Scope {
+  const copy = (name: string): string => decodeUtf8(encodeUtf8(name));
+  if (scope === 'Global') return scope;
+  return 'VCluster' in scope ? { VCluster: copy(scope.VCluster) } : { Node: copy(scope.Node) };
 }

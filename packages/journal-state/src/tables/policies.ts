@@ -10,6 +10,8 @@ interface PolicyRecord {
 export class PolicyTable {
   readonly #records = new Map<VClusterId, PolicyRecord>();
   readonly #history = new Map<VClusterId, EntrySeq[]>();
+  /** Those whose policy wants a second person, by the order in which they began to. */
+  readonly #twoPersons = new Set<VClusterId>();
   readonly #defaults = new Map<VClusterId, VClusterPolicy>();
 
   /** The policy in force. */
@@ -40,8 +42,15 @@ export class PolicyTable {
     return [...this.#records.values()].map((record) => record.policy);
   }
 
+  /** vClusters whose policy wants a second person: most often none, and every entry asks. */
+  get twoPersons(): ReadonlySet<VClusterId> {
+    return this.#twoPersons;
+  }
+
   set(policy: VClusterPolicy, sequence: EntrySeq): void {
     this.#records.set(policy.vcluster_id, { policy, sequence });
+    if (!policy.two_person_approval) this.#twoPersons.delete(policy.vcluster_id);
+    else this.#twoPersons.add(policy.vcluster_id);
     const history = this.#history.get(policy.vcluster_id);
     if (history === undefined) this.#history.set(policy.vcluster_id, [sequence]);
     else history.push(sequence);
