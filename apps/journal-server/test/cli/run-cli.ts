@@ -16,6 +16,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** Another program than the command line, with the same arguments. */
+  readonly program?: string;
 }
 
 export type CliProcess = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -23,7 +25,7 @@ export type CliProcess = ChildProcessByStdio<Writable, Readable, Readable>;
 /** Starts the command line. Nothing of the test's own environment that would change its behaviour comes through. */
 export function startCli(args: readonly string[], options: CliOptions = {}): CliProcess {
   const { PACT_ENDPOINT: _endpoint, PACT_TOKEN: _token, NO_COLOR: _noColor, ...inherited } = process.env;
-  return spawn(process.execPath, ['--conditions=@pact-journal/source', MAIN, ...args], {
+  return spawn(process.execPath, ['--conditions=@pact-journal/source', options.program ?? MAIN, ...args], {
     env: { ...inherited, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

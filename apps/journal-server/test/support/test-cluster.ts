@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { startCli } from '../cli/run-cli.ts';
+import { startCli, type CliOptions } from '../cli/run-cli.ts';
 
 export interface NodeLine {
   readonly id: number;
@@ -79,7 +79,7 @@ export class TestNode {
   readonly #child: ChildProcess;
   readonly #ready: Promise<NodeLine>;
 
-  constructor(place: NodePlace, flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(place: NodePlace, flags: readonly string[], options: Omit<CliOptions, 'stdin'> = {}) {
     const own = [
       '--node-id',
       String(place.id),
@@ -92,7 +92,7 @@ export class TestNode {
       '--listen-metrics',
       place.metrics,
     ];
-    const child = startCli(['serve', '--json', ...own, ...flags], { env });
+    const child = startCli(['serve', '--json', ...own, ...flags], options);
     this.place = place;
     this.pid = child.pid ?? 0;
     this.#child = child;
@@ -198,10 +198,10 @@ export class TestCluster {
   }
 
   /** Starts a node of the cluster, on what its directory holds. */
-  startNode(id: number): TestNode {
+  startNode(id: number, options: Omit<CliOptions, 'stdin'> = {}): TestNode {
     const place = this.places.find((candidate) => candidate.id === id);
     if (place === undefined) throw new Error(`there is no node ${String(id)}`);
-    const node = new TestNode(place, this.#flags, this.#env(id));
+    const node = new TestNode(place, this.#flags, { env: this.#env(id), ...options });
     this.#nodes.set(id, node);
     return node;
   }
