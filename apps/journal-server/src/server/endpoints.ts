@@ -1,5 +1,5 @@
 /** What the HTTP endpoint answers. */
-import { authenticates, type ServerConfig } from '../config/index.ts';
+import { authenticates, parseAddress, type ServerConfig } from '../config/index.ts';
 import type { ClusterFacts } from './facts.ts';
 import { json, type HttpRoute } from './http.ts';
 
@@ -61,18 +61,7 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
         return { status: 200, contentType, body };
       },
     ],
-    [
-      '/discovery',
-      () => {
-        const { clusterId, leaderId, term, members } = facts();
-        return json(200, {
-          cluster_id: clusterId,
-          leader_id: leaderId,
-          term,
-          members: members.map(({ id, role, grpc, raft, metrics }) => ({ id, role, grpc, raft, metrics })),
-        });
-      },
-    ],
+    ['/discovery', () => json(200, discovery(facts(), config))],
     [
       '/auth/discovery',
       () =>
@@ -86,4 +75,33 @@ export function endpointRoutes(sources: EndpointSources): ReadonlyMap<string, Ht
         }),
     ],
   ]);
+}
+
+/** What another system needs to know to place itself: on the same machines, clear of what the journal takes there. */
+function discovery({ clusterId, leaderId, term, members }: ClusterFacts, config: ServerConfig): object {
+  const { node, listen, lattice } = config;
+  return {
+    cluster_id: clusterId,
+    leader_id: leaderId,
+    term,
+    mode: node.mode,
+    members: members.map(({ id, role, grpc, raft, metrics }) => ({
+      id,
+      role,
+      voter: role !== 'learner',
+      host: parseAddress(raft)?.host ?? '',
+      grpc,
+      raft,
+      metrics,
+    })),
+    node: {
+      id: node.id,
+      ports: { grpc: listen.grpc.port, raft: listen.raft.port, metrics: listen.metrics.port },
+      data_dir: node.dataDir,
+    },
+    lattice:
+      node.mode === 'standalone'
+        ? null
+        : { raft_port: lattice.raftPort, grpc_port: lattice.grpcPort, rest_port: lattice.restPort },
+  };
 }

@@ -73,8 +73,12 @@ test('a version that cannot be mixed is kept out with words, an alarm and a metr
     })
     .toEqual(
       expect.arrayContaining(
-        [1, 2, 3].map((id) =>
-          expect.objectContaining({ node_id: id, message: expect.stringMatching(words) as string }),
+        [1, 2, 3].map(
+          (id) =>
+            expect.objectContaining({
+              node_id: id,
+              message: expect.stringMatching(words) as string,
+            }) as object,
         ),
       ),
     );
