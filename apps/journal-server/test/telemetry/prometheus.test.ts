@@ -115,6 +115,14 @@ describe('the metrics', () => {
       .toEqual([]);
   });
 
+  test('are all in TELEMETRY.md, and nothing else is', async () => {
+    const document = await readFile(new URL('../../TELEMETRY.md', import.meta.url), 'utf8');
+    const documented = [...document.matchAll(/^\| `(pact_\w+)` /gm)].map(([, name]) => name);
+    const text = await exposition(await cluster.leader());
+    const served = [...text.matchAll(/^# TYPE (pact_\S+) /gm)].map(([, name]) => name);
+    expect(documented.sort()).toEqual(served.sort());
+  });
+
   test('of replication tell the truth: a follower that is away lags by what it lacks', async () => {
     const leader = await cluster.leader();
     const follower = cluster.running.find((node) => node !== leader);
