@@ -3,7 +3,9 @@
  * variables, the flags and their help, `config check`, and what is suggested for a misspelt key.
  */
 import { parseAddress, type Address } from './address.ts';
+import { lokiSettings } from './loki-settings.ts';
 import { memberList } from './members.ts';
+import { setting, type Setting } from './setting.ts';
 import {
   address,
   addressList,
@@ -18,20 +20,9 @@ import {
   someOf,
   text,
   textList,
-  type ValueType,
 } from './value-types.ts';
 
-export interface Setting<T> {
-  readonly type: ValueType<T>;
-  /** Long flag without its dashes. The variable is `PACT_JOURNAL_` and this, in capitals. */
-  readonly flag: string;
-  readonly fallback: T;
-  readonly description: string;
-}
-
-function setting<T>(type: ValueType<T>, flag: string, fallback: T, description: string): Setting<T> {
-  return { type, flag, fallback, description };
-}
+export type { Setting } from './setting.ts';
 
 function loopback(port: number): Address {
   const parsed = parseAddress(`127.0.0.1:${String(port)}`);
@@ -407,53 +398,7 @@ export const settings = {
       'OAuth scopes that /auth/discovery names',
     ),
   },
-  loki: {
-    url: setting(
-      optionalText('URL'),
-      'loki-url',
-      '',
-      'where Loki takes logs, without /loki/api/v1/push; the leader sends it every journal entry. Empty for none',
-    ),
-    tenant: setting(optionalText('ID'), 'loki-tenant', '', 'sent as X-Scope-OrgID; empty for none'),
-    username: setting(optionalText('NAME'), 'loki-username', '', 'for basic authentication at Loki'),
-    passwordFile: setting(
-      optionalText('FILE'),
-      'loki-password-file',
-      '',
-      'holds the password that goes with it',
-    ),
-    tokenFile: setting(optionalText('FILE'), 'loki-token-file', '', 'holds a bearer token for Loki'),
-    batchSize: setting(
-      size(2 ** 10, 4 * 2 ** 20),
-      'loki-batch-size',
-      2 ** 20,
-      'entries sent at once; as much waits in memory',
-    ),
-    batchWait: setting(
-      duration(0, 60_000),
-      'loki-batch-wait',
-      1_000,
-      'entries this close together are sent at once',
-    ),
-    timeout: setting(
-      duration(100, 600_000),
-      'loki-timeout',
-      10_000,
-      'a request that takes longer is made again',
-    ),
-    maxLineSize: setting(
-      size(2 ** 14, 2 ** 24),
-      'loki-max-line-size',
-      256 * 2 ** 10,
-      "longer entries are sent without their content; not above Loki's max_line_size",
-    ),
-    maxEntryAge: setting(
-      duration(0, 36_500 * 86_400_000),
-      'loki-max-entry-age',
-      7 * 86_400_000,
-      "older entries are not sent; Loki's reject_old_samples_max_age. 0ms sends all",
-    ),
-  },
+  loki: lokiSettings,
   lattice: {
     raftPort: setting(
       port,
