@@ -10,6 +10,7 @@ import {
 } from '@pact-journal/boot-stream';
 import { DELTA_KINDS, type VClusterPolicy } from '@pact-journal/journal-state';
 import { makeDirectory } from '../directories.ts';
+import { channelOf } from './channel.ts';
 import type { CliContext } from './context.ts';
 import { CliError } from './errors.ts';
 
@@ -44,8 +45,8 @@ export interface BootRequest {
 
 /** Streams both phases, verifies, decompresses and applies. */
 export async function bootNode(context: CliContext, request: BootRequest): Promise<BootReport> {
-  const { endpoints, token } = context.globals;
-  const client = new BootClient({ endpoints, ...(token === undefined ? {} : { token }) });
+  const { endpoints } = context.globals;
+  const client = new BootClient({ endpoints, ...(await channelOf(context.globals)) });
   try {
     const boot = await client.boot({
       nodeId: request.nodeId,

@@ -1,5 +1,6 @@
 /** What every command gets: where to print, the environment, and the global options once they are parsed. */
 import type { Command } from 'commander';
+import type { TlsFlags } from './channel.ts';
 import { CliError } from './errors.ts';
 import { Output, type TextStream } from './output.ts';
 
@@ -13,6 +14,8 @@ export interface GlobalOptions {
   /** `host:port`, at least one. */
   readonly endpoints: readonly string[];
   readonly token: string | undefined;
+  /** Undefined: plain text. */
+  readonly tls: TlsFlags | undefined;
   /** stdout carries one JSON document or JSON Lines and nothing else. */
   readonly json: boolean;
 }
@@ -38,6 +41,10 @@ export interface CliStreams {
 export interface RawGlobalOptions {
   readonly endpoint?: readonly string[];
   readonly token?: string;
+  readonly tls?: boolean;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
   readonly json?: boolean;
 }
 
@@ -46,7 +53,7 @@ export class Context implements CliContext {
   readonly env: Environment;
   readonly stdin: NodeJS.ReadableStream;
   readonly wholeProgram: () => Promise<Command>;
-  #globals: GlobalOptions = { endpoints: [DEFAULT_ENDPOINT], token: undefined, json: false };
+  #globals: GlobalOptions = { endpoints: [DEFAULT_ENDPOINT], token: undefined, tls: undefined, json: false };
 
   constructor(streams: CliStreams, env: Environment, wholeProgram: () => Promise<Command>) {
     this.wholeProgram = wholeProgram;
@@ -70,8 +77,26 @@ export class Context implements CliContext {
     this.#globals = {
       endpoints: endpoints.length > 0 ? [...new Set(endpoints)] : [DEFAULT_ENDPOINT],
       token: token === '' ? undefined : token,
+      tls: this.#tlsFlags(options),
       json: options.json === true,
     };
+  }
+
+  /** A file is reason enough to speak TLS. */
+  #tlsFlags(options: RawGlobalOptions): TlsFlags | undefined {
+    const file = (flag: string | undefined, variable: string): string | undefined => {
+      const value = flag ?? this.env[variable];
+      return value === '' ? undefined : value;
+    };
+    const flags = {
+      ca: file(options.ca, 'PACT_CA'),
+      cert: file(options.cert, 'PACT_CERT'),
+      key: file(options.key, 'PACT_KEY'),
+    };
+    if ((flags.cert === undefined) !== (flags.key === undefined))
+      throw new CliError('usage', 'a certificate and its key come together: give both --cert and --key');
+    const wanted = options.tls ?? ['1', 'true', 'yes'].includes(this.env['PACT_TLS'] ?? '');
+    return wanted || flags.ca !== undefined || flags.cert !== undefined ? flags : undefined;
   }
 }
 

@@ -1,7 +1,8 @@
 /** What it says of the endpoints when a call fails before the journal has seen it. */
 import { CliError } from './errors.ts';
 
-const PORT_HINT = 'is that the gRPC port? the default is 9443';
+const PORT_HINT =
+  'is that the gRPC port? the default is 9443 (where it speaks TLS, name its authority with --ca)';
 
 /** grpc-js on a connection that did not come about, up to the end of the clause. */
 const NO_CONNECTION =
@@ -23,9 +24,36 @@ export function endpointError(error: unknown, endpoints: readonly string[]): Cli
     const text = `${where} answers, but not as the journal's gRPC server (${known}); ${PORT_HINT}`;
     return new CliError('refused', text, { cause: error });
   }
+  const untrusted = tlsProblem(error.message);
+  if (untrusted !== undefined) return new CliError('refused', `${where}: ${untrusted}`, { cause: error });
   if (error.name === 'JournalClientError') return clientError(error);
   return bootError(error, where);
 }
+
+/** What is wrong with the certificate of a server that was reached, or that it speaks no TLS, or nothing else. */
+function tlsProblem(message: string): string | undefined {
+  const problem = TLS_PROBLEMS.find(([pattern]) => pattern.test(message));
+  return problem?.[1];
+}
+
+/** In the words of OpenSSL and Node (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
+const TLS_PROBLEMS: readonly (readonly [RegExp, string])[] = [
+  [/certificate has expired/iu, "the server's certificate has expired; its operator must renew it"],
+  [/certificate is not yet valid/iu, "the server's certificate is not valid yet; compare the clocks"],
+  [
+    /unable to verify the first certificate|self[- ]signed certificate|unable to get (?:local )?issuer/iu,
+    "the server's certificate is of an authority that is not trusted here; name its authority with --ca",
+  ],
+  [
+    /does not match certificate's altnames|altnames/iu,
+    "the server's certificate is for other names; use one of them with --endpoint",
+  ],
+  [/wrong version number/iu, 'the server speaks no TLS; leave out --tls, --ca and --cert'],
+  [
+    /alert protocol version|unsupported protocol/iu,
+    'the server and this program speak no common version of TLS',
+  ],
+];
 
 function isUnimplemented(error: Error): boolean {
   if ('grpcCode' in error && error.grpcCode === GRPC_UNIMPLEMENTED) return true;

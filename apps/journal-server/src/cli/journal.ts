@@ -1,5 +1,6 @@
 /** A connection to the journal for the time of a command. */
 import type { JournalClient } from '@pact-journal/journal-client';
+import { channelOf } from './channel.ts';
 import type { CliContext } from './context.ts';
 
 /**
@@ -12,12 +13,11 @@ export async function withJournal<Result>(
   endpoints = context.globals.endpoints,
 ): Promise<Result> {
   const { JournalClient: Client } = await import('@pact-journal/journal-client');
-  const { token } = context.globals;
   // Somebody waits at a terminal: where nobody listens at all, say so at once.
   const journal = new Client({
     endpoints,
     unreachableTimeoutMs: 0,
-    ...(token === undefined ? {} : { token }),
+    ...(await channelOf(context.globals)),
   });
   try {
     return await use(journal);

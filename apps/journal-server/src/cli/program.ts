@@ -13,7 +13,7 @@ import { COMMANDS } from './registry.ts';
 import { readVersion } from './version.ts';
 
 /** Global options that take a value: the scan for the command's name has to step over it. */
-const VALUE_OPTIONS: ReadonlySet<string> = new Set(['--endpoint', '--token']);
+const VALUE_OPTIONS: ReadonlySet<string> = new Set(['--endpoint', '--token', '--ca', '--cert', '--key']);
 
 /**
  * Runs one command line (without node and script) and resolves to its exit status. Never rejects: whatever goes wrong
@@ -54,6 +54,10 @@ export async function createProgram(context: Context, wanted: string | undefined
       collect,
     )
     .addOption(new Option('--token <jwt>', 'bearer token (PACT_TOKEN)'))
+    .option('--tls', "speak TLS, and trust the system's authorities (PACT_TLS=1)")
+    .option('--ca <file>', 'speak TLS, and trust these authorities, PEM (PACT_CA)')
+    .option('--cert <file>', 'client certificate of a compute node, PEM (PACT_CERT)')
+    .option('--key <file>', 'its private key, PEM (PACT_KEY)')
     .option('--json', 'JSON on stdout and nothing else')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

@@ -1,5 +1,6 @@
 /** Live updates of the journal, as nodes get them. */
 import { BootClient, type ConfigUpdate } from '@pact-journal/boot-stream';
+import { channelOf } from './channel.ts';
 import type { CliContext } from './context.ts';
 import { formatTime } from './render.ts';
 import { shorten } from './tables.ts';
@@ -19,8 +20,8 @@ export async function printUpdates(
   subscription: Subscription,
   signal: AbortSignal,
 ): Promise<void> {
-  const { endpoints, token } = context.globals;
-  const client = new BootClient({ endpoints, ...(token === undefined ? {} : { token }) });
+  const { endpoints } = context.globals;
+  const client = new BootClient({ endpoints, ...(await channelOf(context.globals)) });
   try {
     for await (const update of client.subscribe({ ...subscription, signal })) print(context, update);
   } finally {

@@ -1,6 +1,7 @@
 /** `pact-journal storm`: boots many nodes at once and measures. */
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { tlsOptions } from '../channel.ts';
 import { CliError } from '../errors.ts';
 import { parseCount, parseDuration } from '../parse.ts';
 import type { StormReport } from '../storm/statistics.ts';
@@ -40,6 +41,7 @@ export function register(program: Command, context: CliContext): void {
       const { report, examples } = await runStorm({
         endpoints: context.globals.endpoints,
         token: context.globals.token,
+        tls: await tlsOptions(context.globals.tls),
         vcluster: flags.vcluster,
         nodes: flags.nodes,
         concurrency: flags.concurrency,

@@ -3,6 +3,7 @@
  * little as possible: what it measures is the server.
  */
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import type { SecureContextOptions } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import { stream } from '@pact-journal/journal-proto';
 import type { BodyCollector } from './verification.ts';
@@ -23,12 +24,14 @@ export interface BootAnswer {
 
 export class StormConnection {
   readonly #authority: string;
+  readonly #tls: SecureContextOptions;
   readonly #headers: Readonly<Record<string, string>>;
   #session: ClientHttp2Session | undefined;
 
-  /** `endpoint`: host:port. Connects with the first boot, as a booting node does. */
-  constructor(endpoint: string, token: string | undefined) {
-    this.#authority = `http://${endpoint}`;
+  /** `endpoint`: host:port. Connects with the first boot, as a booting node does; in plain text without `tls`. */
+  constructor(endpoint: string, token: string | undefined, tls: SecureContextOptions | undefined) {
+    this.#authority = `${tls === undefined ? 'http' : 'https'}://${endpoint}`;
+    this.#tls = tls ?? {};
     this.#headers = {
       [constants.HTTP2_HEADER_METHOD]: 'POST',
       [constants.HTTP2_HEADER_PATH]: PATH,
@@ -79,6 +82,7 @@ export class StormConnection {
     const known = this.#session;
     if (known !== undefined && !known.closed && !known.destroyed) return known;
     const session = connect(this.#authority, {
+      ...this.#tls,
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
     session.once('connect', () => {

@@ -1,4 +1,5 @@
 /** Boots many nodes at once: the load of a whole machine after a power cut. */
+import type { SecureContextOptions } from 'node:tls';
 import { StormConnection } from './connection.ts';
 import { StormStatistics, type StormReport } from './statistics.ts';
 import { CorruptPayload, PayloadVerifier } from './verification.ts';
@@ -7,6 +8,8 @@ export interface StormOptions {
   /** `host:port`, used in turn. */
   readonly endpoints: readonly string[];
   readonly token: string | undefined;
+  /** Undefined: plain text. */
+  readonly tls: SecureContextOptions | undefined;
   readonly vcluster: string;
   readonly nodes: number;
   /** Boots at once, each on a connection of its own that it keeps for its next one. */
@@ -52,6 +55,7 @@ export async function runStorm(options: StormOptions): Promise<StormOutcome> {
     const connection = new StormConnection(
       options.endpoints[worker % options.endpoints.length] ?? '',
       options.token,
+      options.tls,
     );
     while (next < options.nodes) {
       const node = next;

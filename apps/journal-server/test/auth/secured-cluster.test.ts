@@ -1,0 +1,271 @@
+/** Three secured members: who gets in, who is the author, and how a call reaches the leader. */
+import { readFileSync } from 'node:fs';
+import { connect, type ConnectionOptions } from 'node:tls';
+import { Metadata, status } from '@grpc/grpc-js';
+import { journal, newEntryToFieldedWire } from '@pact-journal/journal-proto';
+import { parseNewEntry, parseStateDelta, type Scope } from '@pact-journal/journal-state';
+import { toNodeId } from '@pact-journal/raft-core';
+import { GrpcTransport } from '@pact-journal/raft-grpc';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PeerServerCredentials, peerTransportTls } from '../../src/auth/peer-tls.ts';
+import { callPath, clientOf } from '../support/raw-call.ts';
+import { bearer, CLUSTER_ID, SecuredCluster, type SecuredNode } from '../support/secured-cluster.ts';
+
+const ADMIN = 'pact-platform-admin';
+const { appendEntry, getEntry } = journal.ConfigServiceDefinition;
+const WAIT = { timeout: 20_000, interval: 20 };
+
+let cluster: SecuredCluster;
+beforeAll(async () => {
+  cluster = await SecuredCluster.start({ nodes: 3 });
+  await vi.waitFor(async () => {
+    for (const { metrics } of cluster.nodes)
+      expect((await fetch(`http://${metrics}/ready`)).status).toBe(200);
+  }, WAIT);
+}, 60_000);
+afterAll(async () => {
+  await cluster.stop();
+});
+
+function commit(scope: Scope): Buffer {
+  const entry = parseNewEntry({
+    entry_type: 'Commit',
+    scope,
+    author: { principal: 'mallory', principal_type: 'Human', role: ADMIN },
+    parent: null,
+    state_delta: parseStateDelta({ kernel: [{ action: 'Add', key: 'vm.swappiness', value: '1' }] }),
+    policy_ref: null,
+    ttl_seconds: null,
+    emergency_reason: null,
+  });
+  return appendEntry.requestSerialize({ entry: newEntryToFieldedWire(entry) });
+}
+
+async function roles(): Promise<{ readonly leader: SecuredNode; readonly follower: SecuredNode }> {
+  const leads = await Promise.all(
+    cluster.nodes.map(async (node) => {
+      const { role } = (await (await fetch(`http://${node.metrics}/health`)).json()) as {
+        readonly role: string;
+      };
+      return role === 'leader';
+    }),
+  );
+  const leader = cluster.nodes.find((_, index) => leads[index]);
+  const follower = cluster.nodes.find((_, index) => !leads[index]);
+  if (leader === undefined || follower === undefined) throw new Error('no leader');
+  return { leader, follower };
+}
+
+async function lastAuthor(node: SecuredNode, metadata: Metadata): Promise<string> {
+  const stub = new journal.JournalQueryServiceClient(node.grpc, cluster.channel());
+  try {
+    let author = '';
+    const stream = stub.listJournalEntries(
+      {
+        scope: undefined,
+        fromSequence: undefined,
+        toSequence: undefined,
+        limit: 1,
+        author: undefined,
+        entryTypes: [],
+      },
+      metadata,
+    );
+    for await (const message of stream as AsyncIterable<journal.ListJournalEntriesResponse>) {
+      const identity = message.entries.at(-1)?.entry?.author;
+      author = `${identity?.principal ?? ''}/${identity?.role ?? ''}`;
+    }
+    return author;
+  } finally {
+    stub.close();
+  }
+}
+
+/** What TLS says to a client of the Raft port; empty where it lets it in. */
+function handshake(address: string, options: ConnectionOptions): Promise<string> {
+  const [host, port] = address.split(':');
+  return new Promise((resolve) => {
+    const socket = connect({
+      host,
+      port: Number(port),
+      ca: readFileSync(cluster.file('peer-ca.pem')),
+      ALPNProtocols: ['h2'],
+      checkServerIdentity: () => undefined,
+      ...options,
+    });
+    // In TLS 1.3 a client learns only from the first bytes whether its certificate was taken.
+    socket.once('data', () => {
+      resolve('');
+      socket.destroy();
+    });
+    socket.once('error', (error) => {
+      resolve(error.message);
+    });
+    socket.once('close', () => {
+      resolve('closed');
+    });
+  });
+}
+
+describe('a write that reaches a follower', () => {
+  it('is written in the name of the token, whatever the body says', async () => {
+    const { follower, leader } = await roles();
+    const metadata = await cluster.as(ADMIN);
+    const client = clientOf(follower.grpc, cluster.channel());
+    expect(await callPath(client, appendEntry.path, commit('Global'), metadata)).toMatchObject({
+      code: status.OK,
+    });
+    client.close();
+    expect(await lastAuthor(leader, metadata)).toBe(`${ADMIN}@example.org/${ADMIN}`);
+  });
+
+  it('of a compute node by its certificate is written in the name of the node', async () => {
+    const { follower, leader } = await roles();
+    const client = clientOf(follower.grpc, cluster.channel(cluster.identity('node-node-1/client')));
+    const drift = appendEntry.requestDeserialize(commit({ Node: 'node-1' }));
+    if (drift.entry === undefined) throw new Error('an entry');
+    const message = appendEntry.requestSerialize({ entry: { ...drift.entry, entryType: 4 } });
+    expect(await callPath(client, appendEntry.path, message)).toMatchObject({ code: status.OK });
+    client.close();
+    expect(await lastAuthor(leader, await cluster.as(ADMIN))).toBe('node:node-1/pact-agent');
+  });
+
+  it('cannot be made to look as if a member had passed it on', async () => {
+    const { leader } = await roles();
+    const forged = Buffer.from(
+      JSON.stringify({
+        kind: 'user',
+        principal: 'root',
+        principalType: 'Human',
+        roles: [ADMIN],
+        expiresAtMs: Date.now() + 60_000,
+      }),
+    ).toString('base64url');
+    const attempts: (readonly [string, Metadata, Parameters<SecuredCluster['channel']>[0]])[] = [
+      ['nobody', new Metadata(), {}],
+      ['a viewer', await cluster.as('pact-viewer-ml'), {}],
+      ['a compute node', new Metadata(), cluster.identity('node-node-1/client')],
+    ];
+    for (const [who, metadata, identity] of attempts) {
+      metadata.set('x-pact-on-behalf-of', forged);
+      const client = clientOf(leader.grpc, cluster.channel(identity));
+      expect(await callPath(client, appendEntry.path, commit('Global'), metadata), who).toMatchObject({
+        code: status.PERMISSION_DENIED,
+        reason: 'callerForged',
+      });
+      client.close();
+    }
+  });
+
+  it("cannot be given another caller by the front's own metadata", async () => {
+    const { leader } = await roles();
+    const metadata = await cluster.as('pact-viewer-ml');
+    metadata.set(
+      'x-pact-front-caller',
+      Buffer.from(
+        JSON.stringify({
+          kind: 'user',
+          principal: 'root',
+          principalType: 'Human',
+          roles: [ADMIN],
+          expiresAtMs: 9e15,
+        }),
+      ).toString('base64url'),
+    );
+    const client = clientOf(leader.grpc, cluster.channel());
+    for (const path of [appendEntry.path, journal.JournalAppendServiceDefinition.appendStream.path]) {
+      expect(await callPath(client, path, commit('Global'), metadata), path).toMatchObject({
+        code: status.PERMISSION_DENIED,
+        reason: 'roleInsufficient',
+      });
+    }
+    expect(
+      await callPath(client, journal.AuditServiceDefinition.listOperations.path, undefined, metadata),
+    ).toMatchObject({ code: status.PERMISSION_DENIED, reason: 'scopeForbidden' });
+    client.close();
+  });
+});
+
+describe('tokens that a provider has issued', () => {
+  it('are good for what their role allows', async () => {
+    const { leader } = await roles();
+    const client = clientOf(leader.grpc, cluster.channel());
+    const admin = bearer(await cluster.provider.issuedToken(ADMIN));
+    const viewer = bearer(await cluster.provider.issuedToken('pact-viewer-ml'));
+    expect(await callPath(client, appendEntry.path, commit({ VCluster: 'ml' }), admin)).toMatchObject({
+      code: status.OK,
+    });
+    expect(await callPath(client, appendEntry.path, commit({ VCluster: 'ml' }), viewer)).toMatchObject({
+      code: status.PERMISSION_DENIED,
+    });
+    const first = getEntry.requestSerialize({ sequence: 0 });
+    expect(await callPath(client, getEntry.path, first, viewer)).toMatchObject({ code: status.OK });
+    client.close();
+  });
+});
+
+describe('the Raft port', () => {
+  it.each([
+    ['who has no certificate', () => ({})],
+    ['a compute node', () => cluster.identity('node-node-1/client')],
+    ["a member with its client port's certificate", () => cluster.identity('member-2/server')],
+  ])('does not let in %s', async (_who, identity) => {
+    const { leader } = await roles();
+    expect(await handshake(leader.raft, identity())).toMatch(
+      /^closed$|alert (certificate required|unknown ca|bad certificate)/,
+    );
+  });
+
+  it('speaks nothing older than TLS 1.3', async () => {
+    const { leader } = await roles();
+    const old = { ...cluster.identity('member-2/peer'), maxVersion: 'TLSv1.2' as const };
+    expect(await handshake(leader.raft, old)).toMatch(/protocol version/);
+    expect(await handshake(leader.raft, cluster.identity('member-2/peer'))).toBe('');
+  });
+
+  it('refuses a member that claims the id of another', async () => {
+    const { leader, follower } = await roles();
+    const { cert, key } = cluster.identity(`member-${String(follower.id)}/peer`);
+    const ca = readFileSync(cluster.file('peer-ca.pem'), 'utf8');
+    const identity = { cert, key, ca, authorities: [], name: '', expiresAtMs: 0 };
+    const other = cluster.nodes.find(({ id }) => id !== leader.id && id !== follower.id);
+    const transport = new GrpcTransport({
+      id: toNodeId(other?.id ?? 0),
+      clusterId: CLUSTER_ID,
+      listen: '127.0.0.1:0',
+      ...peerTransportTls({
+        clusterId: CLUSTER_ID,
+        identity: () => identity,
+        server: new PeerServerCredentials(identity),
+      }),
+    });
+    const peer = toNodeId(leader.id);
+    transport.setPeers([{ id: peer, address: leader.raft, attributes: {} }]);
+    await transport.start({
+      receive: () => undefined,
+      unreachable: () => undefined,
+      describeSnapshot: () => undefined,
+      readSnapshot: () => Promise.reject(new Error('there is none')),
+    });
+    try {
+      await vi.waitFor(() => {
+        expect(transport.stats(peer)?.lastError).toContain(
+          `the certificate is member ${String(follower.id)}'s, not member ${String(other?.id)}'s`,
+        );
+      }, WAIT);
+    } finally {
+      await transport.stop();
+    }
+  });
+
+  it('has nothing of it on the client port', async () => {
+    const { leader } = await roles();
+    const client = clientOf(leader.grpc, cluster.channel());
+    for (const method of ['Send', 'DescribeSnapshot', 'ReadSnapshot']) {
+      expect(
+        await callPath(client, `/raft.v1.RaftTransportService/${method}`, undefined, await cluster.as(ADMIN)),
+      ).toMatchObject({ code: status.UNIMPLEMENTED, reason: 'methodUnknown' });
+    }
+    client.close();
+  });
+});
