@@ -86,7 +86,7 @@ function handshake(address: string, options: ConnectionOptions): Promise<string>
   const [host, port] = address.split(':');
   return new Promise((resolve) => {
     const socket = connect({
-      host,
+      host: host ?? '',
       port: Number(port),
       ca: readFileSync(cluster.file('peer-ca.pem')),
       ALPNProtocols: ['h2'],
@@ -98,7 +98,7 @@ function handshake(address: string, options: ConnectionOptions): Promise<string>
       resolve('');
       socket.destroy();
     });
-    socket.once('error', (error) => {
+    socket.once('error', (error: Error) => {
       resolve(error.message);
     });
     socket.once('close', () => {

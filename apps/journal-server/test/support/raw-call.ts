@@ -1,5 +1,5 @@
 /** Calls by path, so that a test can call what no stub has, on one connection or many. */
-import { Client, Metadata, status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
+import { Client, Metadata, type ChannelCredentials, type ServiceError, type status } from '@grpc/grpc-js';
 
 /** How a call ended. */
 export interface Ended {

@@ -137,7 +137,7 @@ export class SecuredCluster {
   async failures(id = 1): Promise<Readonly<Record<string, number>>> {
     const response = await fetch(`http://${this.node(id).metrics}/metrics`);
     const found = (await response.text()).matchAll(/^pact_auth_failures_total\{reason="(\w+)"\} (\d+)$/gm);
-    return Object.fromEntries([...found].map(([, reason, count]) => [reason, Number(count)]));
+    return Object.fromEntries([...found].map(([, reason = '', count]) => [reason, Number(count)] as const));
   }
 
   async stop(): Promise<void> {
