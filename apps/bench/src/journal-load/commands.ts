@@ -8,12 +8,16 @@ export const ENTRY_SIZE_BYTES = 512;
 
 const sha256: Sha256 = (bytes) => hash('sha256', bytes, 'hex');
 
-function envelope(index: number, message: string): CommandEnvelope {
+export const VCLUSTERS = 1_000;
+export const NODES = 100_000;
+
+export const vclusterId = (index: number): string => `vcluster-${String(index % VCLUSTERS).padStart(4, '0')}`;
+export const nodeId = (index: number): string => `node-${String(index % NODES).padStart(6, '0')}`;
+
+/** The `index`th command: nine of ten commit to a node, one to a vCluster. */
+export function envelope(index: number, message: string): CommandEnvelope {
   const random = Math.imul(index + 1, 0x9e37_79b1) >>> 0;
-  const scope: Scope =
-    index % 10 === 0
-      ? { VCluster: `vcluster-${String(random % 1_000).padStart(4, '0')}` }
-      : { Node: `node-${String(random % 100_000).padStart(6, '0')}` };
+  const scope: Scope = index % 10 === 0 ? { VCluster: vclusterId(random) } : { Node: nodeId(random) };
   const item = {
     action: 'Modify' as const,
     key: `vm.parameter.${random % 40}`,
