@@ -123,7 +123,10 @@ export class Calls {
         if (isAborted(call)) throw aborted(call);
         const endpoint = this.#endpoints.at(address);
         try {
-          const deadline = Math.min(giveUpMs, Date.now() + this.#options.attemptTimeoutMs);
+          const deadline = Math.min(
+            giveUpMs,
+            Date.now() + (call.attemptTimeoutMs ?? this.#options.attemptTimeoutMs),
+          );
           const metadata = await this.#endpoints.metadata(call.requestId);
           const result = await attempt({ endpoint, metadata, deadline });
           this.#endpoints.prefer(address);

@@ -33,6 +33,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Instead of the client's own. */
   readonly deadlineMs?: number;
+  /** The same: for calls that take long. */
+  readonly attemptTimeoutMs?: number;
 }
 
 /** Per write. */

@@ -172,6 +172,13 @@ export class TestCluster {
 
   /** Starts a cluster and waits until it has a leader whom all follow. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
+    const cluster = await TestCluster.prepare(options);
+    await cluster.startAll();
+    return cluster;
+  }
+
+  /** The same without starting a node: for data directories that are there already. */
+  static async prepare(options: TestClusterOptions = {}): Promise<TestCluster> {
     const { nodes = 1, learners = 0, flags = [], env = () => ({}) } = options;
     const count = nodes + learners;
     const directory = await mkdtemp(join(tmpdir(), 'pact-cluster-'));
@@ -180,9 +187,7 @@ export class TestCluster {
       '--member',
       `${String(place.id)}=${place.raft},${place.grpc},${place.metrics}${index >= nodes ? ',learner' : ''}`,
     ]);
-    const cluster = new TestCluster(directory, places, [...members, ...flags], env);
-    await cluster.startAll();
-    return cluster;
+    return new TestCluster(directory, places, [...members, ...flags], env);
   }
 
   /** A place for one more node, which is not started. */
@@ -192,16 +197,19 @@ export class TestCluster {
     return place;
   }
 
-  async startAll(): Promise<void> {
-    for (const { id } of this.places) this.startNode(id);
+  async startAll(flags: readonly string[] = []): Promise<void> {
+    for (const { id } of this.places) this.startNode(id, { flags });
     await this.leader();
   }
 
   /** Starts a node of the cluster, on what its directory holds. */
-  startNode(id: number, options: Omit<CliOptions, 'stdin'> = {}): TestNode {
+  startNode(
+    id: number,
+    { flags = [], ...options }: Omit<CliOptions, 'stdin'> & { readonly flags?: readonly string[] } = {},
+  ): TestNode {
     const place = this.places.find((candidate) => candidate.id === id);
     if (place === undefined) throw new Error(`there is no node ${String(id)}`);
-    const node = new TestNode(place, this.#flags, { env: this.#env(id), ...options });
+    const node = new TestNode(place, [...this.#flags, ...flags], { env: this.#env(id), ...options });
     this.#nodes.set(id, node);
     return node;
   }

@@ -13,6 +13,7 @@ import { withRepository } from '../repository.ts';
 import { formatBytes, formatCount, printFields, printTable } from '../tables.ts';
 import { verifyRepository } from '../verification/backup.ts';
 
+const LONG_MS = 6 * 3_600_000;
 const URL_HELP = `the backup (${STORE_URL_HELP}); by default, where the reached cluster exports to`;
 
 export function register(program: Command, context: CliContext): void {
@@ -42,7 +43,7 @@ function registerCreate(backup: Command, context: CliContext): void {
     .action(() =>
       withJournal(context, async (journal) => {
         // Sending all of a large journal takes its time.
-        const report = await journal.createBackup({ deadlineMs: 6 * 3_600_000 });
+        const report = await journal.createBackup({ deadlineMs: LONG_MS, attemptTimeoutMs: LONG_MS });
         if (context.globals.json) return context.out.json(report);
         context.out.line(
           `restore point at log index ${String(report.index)} with ${formatCount(report.entries)} entries: ` +

@@ -5,6 +5,7 @@ import { parseEndpoint, type CliContext } from '../context.ts';
 import { withJournal } from '../journal.ts';
 import { untilCaughtUp, untilVoter } from '../member-waits.ts';
 import { memberRow, MEMBER_COLUMNS } from '../members.ts';
+import { rebuildMember } from '../member-rebuild.ts';
 import { parseCount, parseDuration } from '../parse.ts';
 import { printTable } from '../tables.ts';
 
@@ -84,6 +85,14 @@ export function register(program: Command, context: CliContext): void {
         untilCaughtUp(journal, newId, flags.wait ?? 0, () => journal.replaceMember(oldId, newId)),
       ),
     );
+
+  member
+    .command('rebuild')
+    .description(
+      "Replace a member's state by the leader's, for one whose digest differs (alarm digestMismatch). Its log and its vote stay.",
+    )
+    .addArgument(id('id', 'the member'))
+    .action((member: number) => rebuildMember(context, member));
 
   member
     .command('transfer')

@@ -6,12 +6,12 @@ import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { withJournal } from '../journal.ts';
 import { verifyOverlay } from '../overlay-verification.ts';
+import { compareReplicas } from '../replicas.ts';
 import { report, type Chain } from './report.ts';
 
 /** The predecessor of the first: the hash of nothing. */
 const EMPTY_HASH = `sha256:${hash('sha256', '', 'hex')}`;
 const COMPARE_TIMEOUT_MS = 10_000;
-const COMPARE_PAUSE_MS = 100;
 
 export async function verifyJournal(context: CliContext, expect: string | undefined): Promise<void> {
   await withJournal(context, async (journal) => {
@@ -37,7 +37,7 @@ export async function verifyJournal(context: CliContext, expect: string | undefi
         `the chain ends with ${entries.headHash} after ${String(entries.count)} entries, the node says ${before.head_hash} after ${String(before.entries)}`,
       );
     const overlays = await checkOverlays(journal, findings);
-    const replicas = await compareReplicas(context, findings);
+    const replicas = await compareAll(context, findings);
     for (const alarm of status.alarms)
       if (alarm.code === 'digestMismatch' || alarm.code === 'replicaDiffers') findings.push(alarm.message);
     const chain: Chain = {
@@ -112,35 +112,15 @@ async function checkOverlays(journal: JournalClient, findings: string[]): Promis
 }
 
 /** Every member's digest against that of the others, at an index that two of them have in common. */
-async function compareReplicas(context: CliContext, findings: string[]): Promise<readonly string[]> {
+async function compareAll(context: CliContext, findings: string[]): Promise<readonly string[]> {
   const members = await withJournal(context, (journal) => journal.members());
   const [first, ...others] = members.filter(({ grpc }) => grpc !== '');
   const said: string[] = [];
   for (const other of first === undefined ? [] : others) {
     const pair = `node ${String(first?.id)} and node ${String(other.id)}`;
-    const outcome = await compareTwo(context, first?.grpc ?? '', other.grpc);
+    const outcome = await compareReplicas(context, first?.grpc ?? '', other.grpc, COMPARE_TIMEOUT_MS);
     if (outcome === 'differ') findings.push(`the states of ${pair} differ at the same log index`);
     said.push(`${pair}: ${outcome}`);
   }
   return said;
-}
-
-async function compareTwo(
-  context: CliContext,
-  left: string,
-  right: string,
-): Promise<'equal' | 'differ' | 'not comparable'> {
-  const deadline = performance.now() + COMPARE_TIMEOUT_MS;
-  const read = (endpoint: string): ReturnType<JournalClient['digest']> =>
-    withJournal(context, (journal) => journal.digest(), [endpoint]);
-  try {
-    while (performance.now() < deadline) {
-      const [a, b] = await Promise.all([read(left), read(right)]);
-      if (a.applied_index === b.applied_index) return a.digest === b.digest ? 'equal' : 'differ';
-      await new Promise((resolve) => setTimeout(resolve, COMPARE_PAUSE_MS));
-    }
-  } catch {
-    // A member that does not answer is no damage.
-  }
-  return 'not comparable';
 }

@@ -1,0 +1,304 @@
+/** The export of a running cluster: without gaps over changes of leader, through everything that a store can do wrong. */
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { JournalClient } from '@pact-journal/journal-client';
+import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { Repository } from '../../src/backup/format/repository.ts';
+import { prune } from '../../src/backup/retention.ts';
+import { openStore } from '../../src/backup/store/open-store.ts';
+import { readTimeline } from '../../src/backup/timeline.ts';
+import { verifyBackup, type BackupVerification } from '../../src/backup/verify.ts';
+import { failureLine, runHere } from '../cli/run-cli.ts';
+import { S3_ENVIRONMENT, S3Server, type Fault } from '../support/s3-server.ts';
+import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'pact-export-'));
+let s3: S3Server;
+
+beforeAll(async () => {
+  Object.assign(process.env, S3_ENVIRONMENT);
+  s3 = await S3Server.start();
+});
+afterEach(async () => {
+  s3.fault = () => undefined;
+  await killAllNodes();
+});
+afterAll(async () => {
+  await s3.close();
+  rmSync(directory, { recursive: true });
+});
+
+const WAIT = { timeout: 30_000, interval: 50 };
+
+interface Running {
+  readonly cluster: TestCluster;
+  readonly journal: JournalClient;
+  commit(count: number): Promise<void>;
+  /** Resolves once everything that is committed can be restored. */
+  exported(): Promise<void>;
+}
+
+async function withCluster(
+  nodes: number,
+  url: string,
+  flags: readonly string[],
+  use: (running: Running) => Promise<void>,
+): Promise<void> {
+  const own = ['--backup-url', url, '--backup-interval', '50ms'];
+  const cluster = await TestCluster.start({ nodes, flags: [...own, ...flags], env: () => S3_ENVIRONMENT });
+  const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
+  let committed = 0;
+  try {
+    await use({
+      cluster,
+      journal,
+      commit: async (count) => {
+        for (let left = count; left > 0; left -= 1) {
+          committed += 1;
+          await journal.append(aCommit(vcluster('ml'), { kernel: { 'vm.swappiness': String(committed) } }));
+        }
+      },
+      exported: () =>
+        vi.waitFor(async () => {
+          expect(await journal.backupStatus()).toMatchObject({
+            exporting: true,
+            failure: '',
+            lag_entries: 0,
+          });
+        }, WAIT),
+    });
+  } finally {
+    journal.close();
+    await cluster.stop();
+  }
+}
+
+async function verified(url: string): Promise<BackupVerification> {
+  const store = await openStore(url);
+  const result = await verifyBackup(new Repository(store));
+  store.close();
+  return result;
+}
+
+test('changes of leader, in order and by kill -9, leave no gap and nothing twice', async () => {
+  const url = s3.url('hand-over');
+  await withCluster(3, url, [], async ({ cluster, commit, exported }) => {
+    await commit(5);
+    await exported();
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const leader = await cluster.leader();
+      await leader.kill(signal);
+      await commit(5);
+      cluster.startNode(leader.place.id);
+      await cluster.leader();
+      await exported();
+    }
+    await commit(5);
+    await exported();
+  });
+  const { findings, gaps, state } = await verified(url);
+  expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 0, entries: 20 });
+  const repository = new Repository(await openStore(url));
+  const { batches } = await readTimeline(repository);
+  const terms = await Promise.all(batches.map(async ({ key }) => (await repository.batch(key)).writerTerm));
+  expect(terms).toEqual(terms.toSorted((a, b) => a - b));
+  expect(new Set(terms).size).toBeGreaterThan(1);
+}, 120_000);
+
+test('a store that is down, slow, full, denies access or answers with wrong bytes is reported and survived', async () => {
+  const url = s3.url('faults', '&timeout=1');
+  await withCluster(1, url, [], async ({ cluster, journal, commit, exported }) => {
+    await commit(2);
+    await exported();
+    const metrics = async (): Promise<string> => (await cluster.node(1).http('/metrics')).text();
+    const faults: readonly (readonly [string, Fault, string])[] = [
+      ['unavailable', { kind: 'refuse', status: 503, code: 'ServiceUnavailable' }, 'ServiceUnavailable'],
+      ['denied', { kind: 'refuse', status: 403, code: 'AccessDenied' }, 'access is denied'],
+      ['full', { kind: 'refuse', status: 507, code: 'XMinioStorageFull' }, 'no room left'],
+      ['slow', { kind: 'hang' }, 'no answer in time'],
+      ['checksumMismatch', { kind: 'refuse', status: 400, code: 'BadDigest' }, 'not what was sent'],
+    ];
+    for (const [code, fault, words] of faults) {
+      s3.fault = () => fault;
+      // Commits are acknowledged as if nothing were wrong.
+      await commit(2);
+      await vi.waitFor(async () => {
+        const { alarms } = await journal.status();
+        expect(alarms.find((alarm) => alarm.code === 'backupFailing')?.message).toContain(words);
+      }, WAIT);
+      const status = await journal.backupStatus();
+      expect(status.failure).toContain(words);
+      expect(status.lag_entries).toBeGreaterThan(0);
+      expect(await metrics()).toContain(`pact_backup_failures_total{code="${code}"}`);
+      expect(await metrics()).toContain('pact_backup_failing 1');
+      s3.fault = () => undefined;
+      await exported();
+      expect((await journal.status()).alarms).toEqual([]);
+    }
+    // Reads that come back changed are found by the SDK's checksum or by ours.
+    s3.fault = (request) =>
+      request.method === 'GET' && request.url?.includes('/log/') === true ? { kind: 'corrupt' } : undefined;
+    const wrong = await runHere(['backup', 'verify', url]);
+    expect(wrong.code).toBe(5);
+    s3.fault = () => undefined;
+  });
+  const { findings, gaps, state } = await verified(url);
+  expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 0, entries: 12 });
+}, 120_000);
+
+test('what the log no longer holds when the store comes back is replaced by a snapshot, and said to be missing', async () => {
+  const place = join(directory, 'mount');
+  const away = join(directory, 'away');
+  mkdirSync(place);
+  const flags = ['--snapshot-interval-entries', '100', '--retained-entries', '0'];
+  await withCluster(1, `file://${place}`, flags, async ({ cluster, journal, commit, exported }) => {
+    await commit(3);
+    await exported();
+    renameSync(place, away);
+    await commit(250);
+    await vi.waitFor(async () => {
+      expect((await journal.status()).alarms.map(({ code }) => code)).toContain('backupFailing');
+      expect(await (await cluster.node(1).http('/metrics')).text()).toMatch(
+        /pact_raft_snapshot_index \d{3}/u,
+      );
+    }, WAIT);
+    renameSync(away, place);
+    await exported();
+    await commit(3);
+    await exported();
+  });
+  const { findings, gaps, state } = await verified(place);
+  expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 1, entries: 256 });
+  const target = join(directory, 'gap');
+  const inGap = await runHere(['restore', '--from', place, '--data-dir', target, '--to-sequence', '100']);
+  expect(inGap.code).toBe(4);
+  expect(failureLine(inGap)).toContain('gap');
+  const after = await runHere([
+    'restore',
+    '--from',
+    place,
+    '--data-dir',
+    target,
+    '--to-sequence',
+    '254',
+    '--json',
+  ]);
+  expect(JSON.parse(after.stdout)).toMatchObject({ restored: true, entries: 255 });
+}, 120_000);
+
+test('any node, a learner too, exports a restore point on demand; another one moves only what is new', async () => {
+  const url = s3.url('on-demand');
+  const cluster = await TestCluster.start({
+    nodes: 1,
+    learners: 1,
+    flags: ['--backup-url', url],
+    env: () => S3_ENVIRONMENT,
+  });
+  const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
+  try {
+    const learner = cluster.places[1]?.grpc ?? '';
+    await journal.append(aCommit(vcluster('ml'), { kernel: { a: 'x'.repeat(100_000) } }));
+    const create = async (): Promise<{ readonly index: number; readonly sent_bytes: number }> => {
+      const result = await runHere(['--endpoint', learner, 'backup', 'create', '--json']);
+      expect(result).toMatchObject({ code: 0, stderr: '' });
+      return JSON.parse(result.stdout) as { readonly index: number; readonly sent_bytes: number };
+    };
+    const first = await create();
+    expect(first.sent_bytes).toBeGreaterThan(0);
+    // Once the overlay that follows from the commit is stored, nothing changes any more.
+    await vi.waitFor(async () => expect(await create()).toMatchObject({ sent_bytes: 0 }), WAIT);
+    const listed = await runHere(['--endpoint', learner, 'backup', 'list', '--json']);
+    expect(JSON.parse(listed.stdout)).toMatchObject({ cluster_id: 'pact' });
+    expect(
+      (
+        JSON.parse(listed.stdout) as { readonly snapshots: readonly { readonly index: number }[] }
+      ).snapshots.map(({ index }) => index),
+    ).toContain(first.index);
+  } finally {
+    journal.close();
+    await cluster.stop();
+  }
+}, 120_000);
+
+test('a cluster does not write into the backup of another, nor into that of another life of itself', async () => {
+  const place = join(directory, 'owned');
+  mkdirSync(place);
+  await withCluster(1, place, [], async ({ commit, exported }) => {
+    await commit(10);
+    await exported();
+  });
+  for (const flags of [['--cluster-id', 'other'], []]) {
+    await withCluster(1, place, flags, async ({ journal, commit }) => {
+      await commit(1);
+      await vi.waitFor(async () => {
+        const { alarms } = await journal.status();
+        expect(alarms.find(({ code }) => code === 'backupFailing')?.message).toMatch(
+          /another history|backup of cluster pact/u,
+        );
+      }, WAIT);
+    });
+  }
+  const { findings, state } = await verified(place);
+  expect({ findings, entries: state?.entryCount }).toEqual({ findings: [], entries: 10 });
+}, 120_000);
+
+test('retention removes what is old and keeps every point after the oldest snapshot that it keeps', async () => {
+  const place = join(directory, 'retention');
+  mkdirSync(place);
+  await withCluster(1, place, [], async ({ journal, commit, exported }) => {
+    for (let round = 0; round < 4; round += 1) {
+      await commit(3);
+      await exported();
+      await journal.createBackup();
+    }
+    await commit(3);
+    await exported();
+  });
+  const repository = new Repository(await openStore(place));
+  const before = await readTimeline(repository);
+  const days = 2 * 86_400_000;
+  const report = await prune(repository, { keepCount: 2, keepAgeMs: 0 }, Date.now() + days);
+  expect(report.snapshots).toBe(before.snapshots.length - 2);
+  expect(report.logObjects).toBeGreaterThan(0);
+  expect(report.chunks).toBeGreaterThan(0);
+  expect(await prune(repository, { keepCount: 2, keepAgeMs: 0 }, Date.now() + days)).toMatchObject({
+    snapshots: 0,
+    logObjects: 0,
+    chunks: 0,
+  });
+  const { findings, gaps, state } = await verifyBackup(repository);
+  expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 0, entries: 15 });
+  for (const [sequence, code] of [
+    [2, 4],
+    [8, 0],
+    [10, 0],
+    [14, 0],
+  ] as const) {
+    const target = join(directory, `kept-${String(sequence)}`);
+    const result = await runHere([
+      'restore',
+      '--from',
+      place,
+      '--data-dir',
+      target,
+      '--to-sequence',
+      String(sequence),
+    ]);
+    expect(result.code, `${String(sequence)}: ${result.stderr}`).toBe(code);
+  }
+  const young = await prune(repository, { keepCount: 1, keepAgeMs: 3_600_000 }, Date.now());
+  expect(young.snapshots).toBe(0);
+}, 120_000);
+
+test('a writer of an earlier term is told that it is fenced', async () => {
+  const repository = new Repository(await openStore(s3.url('fence')));
+  await repository.announceWriter(4, 1, '2026-01-01T00:00:00.000Z');
+  await repository.announceWriter(7, 2, '2026-01-01T00:00:01.000Z');
+  await expect(repository.checkWriter(4)).rejects.toMatchObject({ code: 'fenced' });
+  await expect(repository.announceWriter(5, 3, '2026-01-01T00:00:02.000Z')).rejects.toMatchObject({
+    code: 'fenced',
+  });
+  await repository.announceWriter(7, 2, '2026-01-01T00:00:03.000Z');
+});

@@ -1,0 +1,132 @@
+/** A replica whose state has gone astray is found, taken out of service, and rebuilt from the others. */
+import { JournalClient } from '@pact-journal/journal-client';
+import { encodeCommand } from '@pact-journal/journal-state';
+import { aCommit, anEnvelope, vcluster } from '@pact-journal/journal-state/testing';
+import { toLogIndex, toTerm } from '@pact-journal/raft-core';
+import { DirectorySnapshotStore, DiskFileSystem } from '@pact-journal/wal-storage';
+import { afterEach, expect, test, vi } from 'vitest';
+import { JournalMachine } from '../../src/server/journal-machine.ts';
+import { runCli, runHere } from '../cli/run-cli.ts';
+import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
+
+afterEach(killAllNodes);
+
+/**
+ * What a flipped bit in memory or a fault in the software would do: a snapshot of another state, all of its checksums and
+ * hashes right. The node must be stopped.
+ */
+async function plantDivergence(dataDir: string): Promise<void> {
+  const snapshots = new DirectorySnapshotStore({
+    dataDir,
+    clusterId: 'pact',
+    fileSystem: new DiskFileSystem(),
+    onWarning: () => undefined,
+    payload: 'json',
+  });
+  await snapshots.open();
+  const stored = snapshots.latest();
+  if (stored === undefined) throw new Error('there is no snapshot to go astray from');
+  const machine = new JournalMachine();
+  await machine.restore(snapshots.load(stored));
+  const command = { type: 'UpdateNodeState', node_id: 'astray', state: 'Drifted' } as const;
+  machine.apply([
+    { index: toLogIndex(1), term: toTerm(1), type: 'normal', data: encodeCommand(anEnvelope(command)) },
+  ]);
+  await snapshots.save(stored.meta, machine.snapshot());
+  await snapshots.close();
+}
+
+const client = (endpoint: string): JournalClient =>
+  new JournalClient({ endpoints: [endpoint], deadlineMs: 5_000 });
+
+async function alarmsOf(endpoint: string): Promise<readonly string[]> {
+  const journal = client(endpoint);
+  try {
+    return (await journal.status()).alarms.map(({ code }) => code);
+  } finally {
+    journal.close();
+  }
+}
+
+async function metric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`http://${url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (.+)$`, 'mu').exec(text)?.[1]);
+}
+
+test('a replica that differs raises an alarm, boots no node, does not lead, and is rebuilt with one command', async () => {
+  const cluster = await TestCluster.start({ nodes: 3, flags: ['--digest-interval', '200ms'] });
+  const everywhere = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
+  try {
+    for (let round = 0; round < 5; round += 1)
+      await everywhere.append(aCommit(vcluster('ml'), { kernel: { 'vm.swappiness': String(round) } }));
+    const leader = await cluster.leader();
+    const victim = cluster.running.find((node) => node !== leader);
+    if (victim === undefined) throw new Error('there is a follower');
+    const { place } = victim;
+    const others = cluster.places.filter(({ id }) => id !== place.id);
+    // Equal replicas find each other equal.
+    await vi.waitFor(
+      async () =>
+        expect(await metric(place.metrics, 'pact_replica_digest_compared_index')).toBeGreaterThan(5),
+      { timeout: 20_000 },
+    );
+    await runHere(['--endpoint', place.grpc, 'snapshot']);
+    await victim.kill('SIGKILL');
+    await plantDivergence(place.dataDir);
+    cluster.startNode(place.id);
+
+    await vi.waitFor(async () => expect(await alarmsOf(place.grpc)).toContain('digestMismatch'), {
+      timeout: 20_000,
+    });
+    expect(await metric(place.metrics, 'pact_replica_digest_mismatch')).toBe(1);
+    for (const other of others) {
+      await vi.waitFor(async () => expect(await alarmsOf(other.grpc)).toContain('replicaDiffers'), {
+        timeout: 20_000,
+      });
+      expect(await metric(other.metrics, 'pact_replica_digest_mismatch')).toBe(0);
+    }
+    const boot = await runHere(['--endpoint', place.grpc, 'boot', 'n1', '--vcluster', 'ml']);
+    expect(boot).toMatchObject({ code: 3, stdout: '' });
+    expect((await fetch(`http://${place.metrics}/ready`)).status).toBe(503);
+    const elsewhere = cluster.places.flatMap(({ grpc }) => ['--endpoint', grpc]);
+    expect((await runHere([...elsewhere, 'boot', 'n1', '--vcluster', 'ml'])).code).toBe(0);
+    const verified = await runHere(['--endpoint', place.grpc, 'verify', '--json']);
+    expect(verified.code).toBe(5);
+
+    // Were it made to lead, it would hand leadership on at once.
+    await runHere(['--endpoint', leader.place.grpc, 'member', 'transfer', String(place.id)]);
+    await vi.waitFor(
+      async () => {
+        const { leader_id: id } = await everywhere.status();
+        expect(others.map((other) => other.id)).toContain(id);
+      },
+      { timeout: 20_000 },
+    );
+
+    const rebuilt = await runCli([
+      '--endpoint',
+      others[0]?.grpc ?? '',
+      'member',
+      'rebuild',
+      String(place.id),
+      '--json',
+    ]);
+    expect(rebuilt, rebuilt.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(rebuilt.stdout)).toMatchObject({ node_id: place.id, equal: true });
+    await vi.waitFor(async () => expect(await alarmsOf(place.grpc)).toEqual([]), { timeout: 20_000 });
+    for (const other of others)
+      await vi.waitFor(async () => expect(await alarmsOf(other.grpc)).toEqual([]), { timeout: 20_000 });
+    await everywhere.append(aCommit(vcluster('ml'), { kernel: { 'vm.swappiness': 'last' } }));
+    expect((await runHere(['--endpoint', place.grpc, 'boot', 'n1', '--vcluster', 'ml'])).code).toBe(0);
+    expect(JSON.parse((await runHere(['--endpoint', place.grpc, 'verify', '--json'])).stdout)).toMatchObject({
+      ok: true,
+    });
+    // It is the same node still, and starts from what it was given.
+    await cluster.node(place.id).kill('SIGTERM');
+    cluster.startNode(place.id);
+    await vi.waitFor(async () => expect(await alarmsOf(place.grpc)).toEqual([]), { timeout: 20_000 });
+  } finally {
+    everywhere.close();
+    await cluster.stop();
+  }
+}, 120_000);
