@@ -8,7 +8,7 @@
  * another one follows is still damage (R18).
  */
 import { join } from 'node:path';
-import { ioError, systemErrorCode } from '../errors.ts';
+import { ioError } from '../errors.ts';
 import type { WalStorageError } from '../errors.ts';
 import type { FileSystem, OpenFile } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
@@ -91,8 +91,9 @@ export class SpareFile {
     try {
       this.#spare = { first, ...(await createFile(this.#fileSystem, this.#directory, walFileName(first))) };
     } catch (error) {
+      const failure = this.#failed(error, 'creating', first);
       // A full disk is the append's to report, if it is still full then.
-      if (systemErrorCode(error) !== 'ENOSPC') this.#failure = this.#failed(error, 'creating', first);
+      if (failure.code !== 'diskFull') this.#failure = failure;
     }
   }
 
