@@ -39,6 +39,7 @@ export type {
   RaftEvents,
 } from './runtime/events.ts';
 export type {
+  CommittedEntries,
   Clock,
   LogAppend,
   LogStore,

@@ -1,4 +1,3 @@
-import { Client, credentials } from '@grpc/grpc-js';
 import type { Server } from '@grpc/grpc-js';
 import type {
   LogIndex,
@@ -17,11 +16,12 @@ import { RaftGrpcError } from './errors.ts';
 import { Lane as WireLane } from './gen/raft/v1/raft.ts';
 import type { Hello } from './gen/raft/v1/raft.ts';
 import type { CallerRefusal } from './inbound/caller-refusal.ts';
-import { findVersionMismatch, PROTOCOL_VERSIONS } from './inbound/version-rule.ts';
+import { findVersionMismatch } from './inbound/version-rule.ts';
 import { listen } from './inbound/server.ts';
 import type { InboundHost } from './inbound/host.ts';
 import { resolveOptions } from './options.ts';
 import type { GrpcTransportOptions, ResolvedOptions } from './options.ts';
+import { helloFrom, openClient } from './outbound/calling.ts';
 import { PeerLink } from './outbound/peer-link.ts';
 import { fetchSnapshot } from './outbound/snapshot-client.ts';
 import type { CallerRefusalCounts, GrpcPeerStats, RefusalCounts } from './stats.ts';
@@ -178,7 +178,7 @@ export class GrpcTransport implements Transport {
     const link = new PeerLink(peer, address, {
       limits: this.#options.limits,
       timings: this.#options.timings,
-      open: () => this.#open(peer, address),
+      open: () => openClient(this.#options, { id: peer, address }),
       hello: (lane) => this.#hello(peer, lane === 'control' ? WireLane.CONTROL : WireLane.BULK),
       check: (answer) => findVersionMismatch(this.#hello(peer, WireLane.UNSPECIFIED), answer),
       connected: (lane, answer) => {
@@ -209,38 +209,8 @@ export class GrpcTransport implements Transport {
     });
   }
 
-  #open(id: NodeId, address: string): Client {
-    const { limits, timings, channelOptions } = this.#options;
-    const channelCredentials =
-      this.#options.channelCredentials?.({ id, address }) ?? credentials.createInsecure();
-    return new Client(address, channelCredentials, {
-      'grpc.max_receive_message_length': limits.maxFrameBytes,
-      'grpc.max_send_message_length': limits.maxFrameBytes,
-      'grpc.keepalive_time_ms': timings.keepaliveMs,
-      'grpc.keepalive_timeout_ms': timings.keepaliveTimeoutMs,
-      'grpc.keepalive_permit_without_calls': 1,
-      // A connection of its own for each lane, and no retries but ours.
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_retries': 0,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc-node.max_session_memory': limits.maxSessionMemoryMib,
-      ...channelOptions,
-    });
-  }
-
   #hello(to: NodeId, lane: Hello['lane']): Hello {
-    return {
-      clusterId: this.#options.clusterId,
-      nodeId: this.#options.id,
-      protocolVersion: PROTOCOL_VERSIONS.newest,
-      oldestProtocolVersion: PROTOCOL_VERSIONS.oldest,
-      softwareVersion: this.#options.release?.version ?? '',
-      oldestPeerVersion: this.#options.release?.oldestPeer ?? '',
-      timeMs: Math.round(this.#options.timeOfDayMs?.() ?? 0),
-      lane,
-      toNodeId: to,
-      address: this.address,
-    };
+    return helloFrom(this.#options, { to, lane, address: this.address });
   }
 
   #inboundHost(handler: TransportHandler): InboundHost {
@@ -260,6 +230,7 @@ export class GrpcTransport implements Transport {
       },
       describeSnapshot: (index, term) => handler.describeSnapshot(index, term),
       readSnapshot: (sha256, offset, maxBytes) => handler.readSnapshot(sha256, offset, maxBytes),
+      readCommitted: (from, to, maxBytes) => handler.readCommitted(from, to, maxBytes),
       beginSnapshotRead: () => {
         if (this.#snapshotReads >= this.#options.limits.maxSnapshotReads) return false;
         this.#snapshotReads += 1;

@@ -23,7 +23,7 @@ async function readLog(fileSystem: FaultyFileSystem): Promise<LogContents> {
 
 interface PeerState {
   readonly commitIndex?: number;
-  readonly isLeader?: boolean;
+  readonly confirmed?: boolean;
   readonly clusterId?: string;
   readonly firstIndex?: number;
   readonly change?: (entry: Entry) => Entry;
@@ -42,7 +42,7 @@ async function peers(...states: PeerState[]): Promise<RepairPeers & { readonly a
       return states.map((state, position): PeerEntries => ({
         nodeId: position + 2,
         clusterId: state.clusterId ?? 'alps',
-        isLeader: state.isLeader ?? position === 0,
+        confirmed: state.confirmed ?? position === 0,
         commitIndex: state.commitIndex ?? 10,
         entries: all
           .filter(({ index }) => index >= Math.max(from, state.firstIndex ?? 1) && index <= to)
@@ -203,12 +203,12 @@ describe('repair', () => {
     });
   });
 
-  it('of a lost end is refused unless the leader answers', async () => {
+  it('of a lost end is refused unless a quorum confirms where it is', async () => {
     const fileSystem = await directory({ commit: 9 });
     fileSystem.take(wal(7));
     expect(
-      await refusedRepair(fileSystem, await peers({ isLeader: false }, { isLeader: false })),
-    ).toMatchObject({ code: 'unproven', message: /leader/ });
+      await refusedRepair(fileSystem, await peers({ confirmed: false }, { confirmed: false })),
+    ).toMatchObject({ code: 'unproven', message: /no quorum/ });
   });
 
   it.each(['vote.json', 'identity.json', 'bounds.json'])(

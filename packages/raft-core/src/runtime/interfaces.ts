@@ -183,6 +183,18 @@ export interface StateMachine<Result> {
 // ---------------------------------------------------------------------------------------------------------------
 // Transport
 
+/** Committed entries, for a member that has lost them. */
+export interface CommittedEntries {
+  /** From the first on that was asked for, without a gap; none where that is compacted or not committed. */
+  readonly entries: readonly Entry[];
+  /** Everything up to here is committed. */
+  readonly commitIndex: LogIndex;
+  /** A quorum has confirmed, since it was asked for, that nothing beyond `commitIndex` had been committed before. */
+  readonly confirmed: boolean;
+  /** The newest snapshot, which `describeSnapshot` knows from now on. */
+  readonly snapshot: StoredSnapshot | undefined;
+}
+
 /** What a transport delivers to its node. */
 export interface TransportHandler {
   /** Messages from `from`, in the order in which they were sent on one connection. Loss and duplication are allowed. */
@@ -193,6 +205,11 @@ export interface TransportHandler {
   readSnapshot(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   /** The stored snapshot that a `MsgSnap` with this index and term refers to, described for the peer. */
   describeSnapshot(index: LogIndex, term: Term): StoredSnapshot | undefined;
+  /**
+   * Entries `from` to `to`, both included, as far as they are committed, here and not more than `maxBytes` of data (at
+   * least one all the same). For repairs: takes a round of heartbeats.
+   */
+  readCommitted(from: LogIndex, to: LogIndex, maxBytes: number): Promise<CommittedEntries>;
 }
 
 /** Counters towards one peer, since the transport was started. */

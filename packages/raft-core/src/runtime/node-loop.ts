@@ -24,7 +24,8 @@ import { isRaftError, NotLeaderError, RaftError } from './errors.ts';
 import { RaftEventEmitter } from './events.ts';
 import { createCore } from './create-core.ts';
 import { Inbox } from './inbox.ts';
-import type { StoredSnapshot, TransportHandler } from './interfaces.ts';
+import { readCommitted } from './committed-entries.ts';
+import type { CommittedEntries, StoredSnapshot, TransportHandler } from './interfaces.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { LeadershipView } from './leadership-view.ts';
 import { LeadershipTransfer } from './leadership-transfer.ts';
@@ -298,6 +299,10 @@ export class NodeLoop<Result> implements TransportHandler {
 
   describeSnapshot(index: LogIndex): StoredSnapshot | undefined {
     return this.#outbox.describeSnapshot(index);
+  }
+
+  readCommitted(from: LogIndex, to: LogIndex, maxBytes: number): Promise<CommittedEntries> {
+    return readCommitted(this, this.#outbox, { from, to, maxBytes });
   }
 
   // The turn

@@ -45,6 +45,11 @@ export class Outbox {
     this.#transport.setPeers([...known.values()]);
   }
 
+  /** The newest snapshot, for a peer that will ask for it. */
+  offerSnapshot(): StoredSnapshot | undefined {
+    return this.#snapshots.remember();
+  }
+
   /** For a peer that was offered the snapshot at `index`. */
   describeSnapshot(index: LogIndex): StoredSnapshot | undefined {
     return this.#snapshots.find(index);

@@ -14,11 +14,13 @@ export class RecentSnapshots {
     this.#store = store;
   }
 
-  /** The newest snapshot was offered to a peer. */
-  remember(): void {
+  /** The newest snapshot is offered to a peer. Returns it. */
+  remember(): StoredSnapshot | undefined {
     const latest = this.#store.latest();
-    if (latest === undefined || this.#sent.at(-1)?.meta.index === latest.meta.index) return;
-    this.#sent = [...this.#sent.slice(1 - KEPT), latest];
+    if (latest !== undefined && this.#sent.at(-1)?.meta.index !== latest.meta.index) {
+      this.#sent = [...this.#sent.slice(1 - KEPT), latest];
+    }
+    return latest;
   }
 
   /** The snapshot at `index`; in its place the newest, which contains it, if it is gone. */

@@ -45,6 +45,11 @@ class Recorder implements TransportHandler {
   describeSnapshot(index: number, term: number): StoredSnapshot | undefined {
     return this.stored?.meta.index === index && this.stored.meta.term === term ? this.stored : undefined;
   }
+
+  /** Nothing here repairs a log. */
+  readCommitted(): Promise<never> {
+    return Promise.reject(new Error('a recorder has no log'));
+  }
 }
 
 async function pollInRealTime(condition: () => boolean): Promise<void> {

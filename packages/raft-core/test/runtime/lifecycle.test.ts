@@ -223,6 +223,7 @@ describe('a fatal error', () => {
       unreachable: () => undefined,
       readSnapshot: () => Promise.reject(new Error('none')),
       describeSnapshot: () => undefined,
+      readCommitted: () => Promise.reject(new Error('not asked for')),
     });
     await expect(RaftNode.start({ ...options, transport: network.transport(id) })).rejects.toMatchObject({
       code: 'transportFailed',

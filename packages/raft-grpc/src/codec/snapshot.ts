@@ -84,7 +84,7 @@ export function snapshotFromWire(wire: WireSnapshot): Snapshot {
 }
 
 /** A plain view of the same bytes: a Buffer's own JSON form and slicing would surprise who asked for a Uint8Array. */
-function plain(bytes: Uint8Array): Uint8Array {
+export function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 

@@ -86,7 +86,7 @@ export function isControlType(type: MessageType): boolean {
 }
 
 /** The wire's number of each entry type. */
-export function entryTypeNumber(type: EntryType): number {
+export function entryTypeNumber(type: EntryType): WireEntryType {
   switch (type) {
     case 'normal':
       return WireEntryType.UNSPECIFIED;

@@ -1,4 +1,11 @@
-import type { LogIndex, Message, NodeId, StoredSnapshot, Term } from '@pact-journal/raft-core';
+import type {
+  CommittedEntries,
+  LogIndex,
+  Message,
+  NodeId,
+  StoredSnapshot,
+  Term,
+} from '@pact-journal/raft-core';
 import type { RefusalReason } from '../codec/decode.ts';
 import type { Hello } from '../gen/raft/v1/raft.ts';
 import type { ResolvedOptions } from '../options.ts';
@@ -14,6 +21,7 @@ export interface InboundHost {
   peerCalled(peer: NodeId, hello: Hello): void;
   describeSnapshot(index: LogIndex, term: Term): StoredSnapshot | undefined;
   readSnapshot(sha256: string, offset: number, maxBytes: number): Promise<Uint8Array>;
+  readCommitted(from: LogIndex, to: LogIndex, maxBytes: number): Promise<CommittedEntries>;
   /** False where the limit is reached. */
   beginSnapshotRead(): boolean;
   endSnapshotRead(): void;

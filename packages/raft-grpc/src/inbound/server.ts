@@ -11,10 +11,13 @@ import { RaftTransportServiceDefinition } from '../gen/raft/v1/raft.ts';
 import type {
   DescribeSnapshotRequest,
   DescribeSnapshotResponse,
+  ReadCommittedRequest,
+  ReadCommittedResponse,
   ReadSnapshotRequest,
   ReadSnapshotResponse,
   SendResponse,
 } from '../gen/raft/v1/raft.ts';
+import { readCommitted } from './committed-service.ts';
 import type { InboundHost } from './host.ts';
 import { serveMessages } from './message-stream.ts';
 import { describeSnapshot, readSnapshot } from './snapshot-service.ts';
@@ -42,7 +45,14 @@ export async function listen(host: InboundHost): Promise<{ readonly server: Serv
     describeSnapshot(call, callback, host);
   const read: handleServerStreamingCall<ReadSnapshotRequest, ReadSnapshotResponse> = (call) =>
     void readSnapshot(call, host);
-  server.addService(definition, { send, describeSnapshot: describe, readSnapshot: read });
+  const committed: handleUnaryCall<ReadCommittedRequest, ReadCommittedResponse> = (call, callback) =>
+    void readCommitted(call, callback, host);
+  server.addService(definition, {
+    send,
+    describeSnapshot: describe,
+    readSnapshot: read,
+    readCommitted: committed,
+  });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(
       options.listen,

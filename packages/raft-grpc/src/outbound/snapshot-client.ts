@@ -212,5 +212,10 @@ const codes: Readonly<Partial<Record<status, RaftGrpcErrorCode>>> = {
 
 function asError(error: ServiceError, signal: AbortSignal, doing: string): RaftGrpcError {
   if (signal.aborted) return new RaftGrpcError('aborted', `${doing}: given up by the caller`, signal.reason);
+  return callError(error, doing);
+}
+
+/** What a peer's status means. */
+export function callError(error: ServiceError, doing: string): RaftGrpcError {
   return new RaftGrpcError(codes[error.code] ?? 'unavailable', `${doing}: ${error.details}`, error);
 }

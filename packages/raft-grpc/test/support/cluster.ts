@@ -2,7 +2,7 @@
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createMessage, toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
-import type { Message, NodeId, StoredSnapshot, TransportHandler } from '@pact-journal/raft-core';
+import type { CommittedEntries, Message, NodeId, StoredSnapshot, TransportHandler } from '@pact-journal/raft-core';
 import { GrpcTransport } from '../../src/index.ts';
 import type { GrpcTransportOptions, TransportEvent } from '../../src/index.ts';
 
@@ -22,6 +22,7 @@ export class Recorder implements TransportHandler {
   readonly chunks = new Map<string, Uint8Array>();
   readonly reads: { readonly sha256: string; readonly offset: number; readonly maxBytes: number }[] = [];
   stored: StoredSnapshot | undefined;
+  committed: CommittedEntries | undefined;
 
   receive(from: NodeId, messages: readonly Message[]): void {
     for (const message of messages) this.received.push({ from, message });
@@ -40,6 +41,12 @@ export class Recorder implements TransportHandler {
 
   describeSnapshot(index: number, term: number): StoredSnapshot | undefined {
     return this.stored?.meta.index === index && this.stored.meta.term === term ? this.stored : undefined;
+  }
+
+  readCommitted(from: number, to: number): Promise<CommittedEntries> {
+    if (this.committed === undefined) return Promise.reject(new Error('no log'));
+    const entries = this.committed.entries.filter(({ index }) => index >= from && index <= to);
+    return Promise.resolve({ ...this.committed, entries });
   }
 
   indexes(type: Message['type'] = 'MsgApp'): number[] {

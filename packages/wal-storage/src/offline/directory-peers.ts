@@ -25,8 +25,8 @@ interface Peer {
 
 /**
  * Verifies the directories and keeps nodes from starting on them until `close`. What they prove to be committed is what
- * their commit hints and snapshots say. None of them is taken for the leader, so the lost end of a log cannot be
- * repaired from them. Fails with `corrupt` where one of them is damaged itself, and as `verifyWal` does.
+ * their commit hints and snapshots say. No quorum confirms it, so the lost end of a log cannot be repaired from
+ * them. Fails with `corrupt` where one of them is damaged itself, and as `verifyWal` does.
  */
 export async function openDirectoryPeers(
   dataDirs: readonly string[],
@@ -84,7 +84,7 @@ function entriesOf(fileSystem: FileSystem, peer: Peer, from: number, to: number)
     entries.push(entry);
   }
   const commitIndex = Math.max(found.commitHint, found.newestSnapshot?.index ?? 0);
-  return { nodeId, clusterId, isLeader: false, commitIndex, entries };
+  return { nodeId, clusterId, confirmed: false, commitIndex, entries };
 }
 
 async function newestSnapshot(

@@ -24,8 +24,8 @@ import type { OfflineOptions, Survey, WalVerification } from './verify.ts';
 export interface PeerEntries {
   readonly nodeId: number;
   readonly clusterId: string;
-  /** Whether this peer leads the group at present. */
-  readonly isLeader: boolean;
+  /** Whether a quorum has confirmed, since the peer was asked, that nothing beyond `commitIndex` was committed before. */
+  readonly confirmed: boolean;
   /** Up to where this peer knows the log to be committed. */
   readonly commitIndex: number;
   /** Its entries of the range that was asked for, as many as it has. */
@@ -33,7 +33,10 @@ export interface PeerEntries {
 }
 
 export interface RepairPeers {
-  /** Asks all healthy peers for entries `from` to `to`, both included; at most 4096 at a time are asked for. */
+  /**
+   * Asks all healthy peers for entries `from` to `to`, both included; at most 4096 at a time are asked for. Rejects where
+   * none of them answers.
+   */
   fetchEntries(from: number, to: number): Promise<readonly PeerEntries[]>;
   /** A snapshot that a peer can serve, if any: for what peers have compacted, and for a log without its snapshot. */
   fetchSnapshot?(): Promise<{ readonly stored: StoredSnapshot; readonly source: SnapshotSource } | undefined>;
@@ -168,7 +171,8 @@ function unproven(found: Survey, why: string): WalStorageError {
 
 /**
  * Where the end of the log is gone, nobody can say how long it was, and this node may have acknowledged what it has
- * lost. The leader counts acknowledgements, so what it knows to be committed includes all that depended on them.
+ * lost. Whatever was committed with the help of such an acknowledgement was so before this repair began, and is within
+ * what a quorum confirms now.
  */
 async function lostTail(found: Survey, peers: RepairPeers): Promise<readonly IndexRange[]> {
   const { findings, lastIndex } = found.verification;
@@ -176,10 +180,10 @@ async function lostTail(found: Survey, peers: RepairPeers): Promise<readonly Ind
   const from = finding?.index;
   if (from === undefined) return [];
   const answers = await peers.fetchEntries(from, from);
-  if (!answers.some((answer) => answer.isLeader)) {
+  if (!answers.some((answer) => answer.confirmed)) {
     throw unproven(
       found,
-      `the log has lost its end from entry ${from} on, and the leader, which knows what is committed, did not answer`,
+      `the log has lost its end from entry ${from} on, and no quorum confirms up to where the log is committed`,
     );
   }
   return [{ from, to: Math.max(lastIndex, ...answers.map((answer) => answer.commitIndex)) }];

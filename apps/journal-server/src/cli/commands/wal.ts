@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { WalRepair } from '@pact-journal/wal-storage';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
+import { openPeers, type RepairFlags } from '../repair-peers.ts';
 import { formatBytes, formatCount, printFields } from '../tables.ts';
 
 export function register(program: Command, context: CliContext): void {
@@ -116,15 +117,16 @@ function registerRepair(wal: Command, context: CliContext): void {
       'Replace missing and damaged log entries by those of healthy nodes. Nothing is used that no node knows to be committed, and the damaged log is kept.',
     )
     .argument('<dir>', 'the data directory to repair, as in data_dir; its server must be stopped')
-    .requiredOption(
+    .option('--peer <id=host:port...>', 'running members of the cluster, with their Raft addresses')
+    .option(
       '--from <dir...>',
-      'data directories of other nodes of the cluster that are stopped, or copies of them',
+      'instead, data directories of other nodes of the cluster that are stopped, or copies of them',
     )
     .option('--dry-run', 'show what would be taken and change nothing')
-    .action(async (dir: string, flags: { readonly from: readonly string[]; readonly dryRun?: boolean }) => {
-      for (const path of [dir, ...flags.from]) requireDataDir(path);
-      const { openDirectoryPeers, repairWal } = await import('@pact-journal/wal-storage');
-      const peers = await openDirectoryPeers(flags.from);
+    .action(async (dir: string, flags: RepairFlags) => {
+      for (const path of [dir, ...(flags.from ?? [])]) requireDataDir(path);
+      const { repairWal } = await import('@pact-journal/wal-storage');
+      const peers = await openPeers(dir, flags);
       try {
         const result = await repairWal(dir, peers, { dryRun: flags.dryRun === true });
         printRepair(context, result, flags.dryRun === true);

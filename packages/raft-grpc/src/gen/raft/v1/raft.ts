@@ -296,6 +296,35 @@ export interface ReadSnapshotResponse {
   data: Uint8Array;
 }
 
+/** Which entries to read. */
+export interface ReadCommittedRequest {
+  /** Who asks. */
+  hello:
+    | Hello
+    | undefined;
+  /** The first. */
+  fromIndex: number;
+  /** The last, included. */
+  toIndex: number;
+}
+
+/** Committed entries and what is known about them. */
+export interface ReadCommittedResponse {
+  /**
+   * From `from_index` on without a gap, as many as fit into 1 MiB, at least one; none where the first is compacted, or not
+   * known to be committed.
+   */
+  entries: Entry[];
+  /** Everything up to here is committed. */
+  commitIndex: number;
+  /** A quorum has confirmed, since the request came, that nothing beyond `commit_index` was committed before it. */
+  confirmed: boolean;
+  /** Index of the newest snapshot that the node can serve; 0 without one. */
+  snapshotIndex: number;
+  /** Its term. */
+  snapshotTerm: number;
+}
+
 function createBaseHello(): Hello {
   return {
     clusterId: "",
@@ -1808,6 +1837,188 @@ export const ReadSnapshotResponse: MessageFns<ReadSnapshotResponse> = {
   },
 };
 
+function createBaseReadCommittedRequest(): ReadCommittedRequest {
+  return { hello: undefined, fromIndex: 0, toIndex: 0 };
+}
+
+export const ReadCommittedRequest: MessageFns<ReadCommittedRequest> = {
+  encode(message: ReadCommittedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hello !== undefined) {
+      Hello.encode(message.hello, writer.uint32(10).fork()).join();
+    }
+    if (message.fromIndex !== 0) {
+      writeUint64(writer.uint32(16), message.fromIndex);
+    }
+    if (message.toIndex !== 0) {
+      writeUint64(writer.uint32(24), message.toIndex);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadCommittedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadCommittedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hello = Hello.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.fromIndex = readUint64(reader);
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.toIndex = readUint64(reader);
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadCommittedRequest>): ReadCommittedRequest {
+    return ReadCommittedRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadCommittedRequest>): ReadCommittedRequest {
+    const message = createBaseReadCommittedRequest();
+    message.hello = (object.hello !== undefined && object.hello !== null) ? Hello.fromPartial(object.hello) : undefined;
+    message.fromIndex = object.fromIndex ?? 0;
+    message.toIndex = object.toIndex ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadCommittedResponse(): ReadCommittedResponse {
+  return { entries: [], commitIndex: 0, confirmed: false, snapshotIndex: 0, snapshotTerm: 0 };
+}
+
+export const ReadCommittedResponse: MessageFns<ReadCommittedResponse> = {
+  encode(message: ReadCommittedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      Entry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.commitIndex !== 0) {
+      writeUint64(writer.uint32(16), message.commitIndex);
+    }
+    if (message.confirmed !== false) {
+      writer.uint32(24).bool(message.confirmed);
+    }
+    if (message.snapshotIndex !== 0) {
+      writeUint64(writer.uint32(32), message.snapshotIndex);
+    }
+    if (message.snapshotTerm !== 0) {
+      writeUint64(writer.uint32(40), message.snapshotTerm);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadCommittedResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadCommittedResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(Entry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.commitIndex = readUint64(reader);
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.confirmed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.snapshotIndex = readUint64(reader);
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.snapshotTerm = readUint64(reader);
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadCommittedResponse>): ReadCommittedResponse {
+    return ReadCommittedResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadCommittedResponse>): ReadCommittedResponse {
+    const message = createBaseReadCommittedResponse();
+    message.entries = object.entries?.map((e) => Entry.fromPartial(e)) || [];
+    message.commitIndex = object.commitIndex ?? 0;
+    message.confirmed = object.confirmed ?? false;
+    message.snapshotIndex = object.snapshotIndex ?? 0;
+    message.snapshotTerm = object.snapshotTerm ?? 0;
+    return message;
+  },
+};
+
 /**
  * A peer's inbound side. Every node serves it on its peer port and calls it on all others; nothing is sent back on a
  * stream but the handshake's answer, because the other side has streams of its own.
@@ -1850,6 +2061,17 @@ export const RaftTransportServiceDefinition = {
       asBuffer(ReadSnapshotResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadSnapshotResponse => ReadSnapshotResponse.decode(value),
   },
+  /** Committed entries, for a stopped member whose log is damaged. */
+  readCommitted: {
+    path: "/raft.v1.RaftTransportService/ReadCommitted" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReadCommittedRequest): Buffer => asBuffer(ReadCommittedRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadCommittedRequest => ReadCommittedRequest.decode(value),
+    responseSerialize: (value: ReadCommittedResponse): Buffer =>
+      asBuffer(ReadCommittedResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadCommittedResponse => ReadCommittedResponse.decode(value),
+  },
 } as const;
 
 export interface RaftTransportServiceServer extends UntypedServiceImplementation {
@@ -1862,6 +2084,8 @@ export interface RaftTransportServiceServer extends UntypedServiceImplementation
   describeSnapshot: handleUnaryCall<DescribeSnapshotRequest, DescribeSnapshotResponse>;
   /** Streams a range of a stored snapshot's chunk or manifest in pieces. Ends early only where the chunk ends. */
   readSnapshot: handleServerStreamingCall<ReadSnapshotRequest, ReadSnapshotResponse>;
+  /** Committed entries, for a stopped member whose log is damaged. */
+  readCommitted: handleUnaryCall<ReadCommittedRequest, ReadCommittedResponse>;
 }
 
 export interface RaftTransportServiceClient extends Client {
@@ -1898,6 +2122,22 @@ export interface RaftTransportServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReadSnapshotResponse>;
+  /** Committed entries, for a stopped member whose log is damaged. */
+  readCommitted(
+    request: ReadCommittedRequest,
+    callback: (error: ServiceError | null, response: ReadCommittedResponse) => void,
+  ): ClientUnaryCall;
+  readCommitted(
+    request: ReadCommittedRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReadCommittedResponse) => void,
+  ): ClientUnaryCall;
+  readCommitted(
+    request: ReadCommittedRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReadCommittedResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const RaftTransportServiceClient = makeGenericClientConstructor(

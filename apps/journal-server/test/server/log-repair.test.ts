@@ -1,0 +1,97 @@
+/** A member whose log is damaged, repaired from the members that run. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { failureLine, runHere } from '../cli/run-cli.ts';
+import { TestCluster, type NodePlace } from '../support/test-cluster.ts';
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ nodes: 3 });
+}, 60_000);
+
+afterAll(async () => {
+  await cluster.stop();
+});
+
+async function commit(count: number, from: TestCluster): Promise<void> {
+  const env = { PACT_ENDPOINT: from.running.map(({ place }) => place.grpc).join(',') };
+  for (let n = 0; n < count; n++) {
+    const kernel = [{ action: 'Add', key: 'vm.swappiness', value: String(n), previous: null }];
+    const delta = { mounts: [], files: [], network: [], services: [], kernel, packages: [], gpu: [] };
+    const file = join(from.places[0]?.dataDir ?? '', '..', 'delta.json');
+    writeFileSync(file, JSON.stringify(delta));
+    const args = ['commit', '--vcluster', 'ml', '--file', file, '-m', 'test'];
+    expect(await runHere(args, { env })).toMatchObject({ code: 0 });
+  }
+}
+
+function logFiles({ dataDir }: NodePlace): { readonly folder: string; readonly names: readonly string[] } {
+  const folder = join(dataDir, 'raft', 'wal');
+  const names = readdirSync(folder).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+  return { folder, names };
+}
+
+test('a damaged entry in the middle comes back over the network, and the node goes on', async () => {
+  await commit(4, cluster);
+  const { place } = cluster.node(3);
+  await cluster.node(3).kill('SIGTERM');
+  const { folder, names } = logFiles(place);
+  const name = names[names.length - 3] ?? '';
+  const bytes = readFileSync(join(folder, name));
+  bytes[80] = (bytes[80] ?? 0) ^ 1;
+  writeFileSync(join(folder, name), bytes);
+  const failed = cluster.startNode(3);
+  expect((await failed.exited).code).toBe(5);
+  expect(failed.log).toContain(name);
+
+  const peers = [1, 2].flatMap((id) => ['--peer', `${id}=${cluster.node(id).place.raft}`]);
+  const tried = await runHere(['wal', 'repair', place.dataDir, ...peers, '--dry-run', '--json']);
+  expect(tried).toMatchObject({ code: 0, stderr: '' });
+  const index = Number.parseInt(name, 10);
+  expect(JSON.parse(tried.stdout)).toMatchObject({ dry_run: true, fetched: [{ from: index, to: index }] });
+  expect(await runHere(['wal', 'repair', place.dataDir, ...peers])).toMatchObject({ code: 0, stderr: '' });
+  expect(await runHere(['wal', 'verify', place.dataDir])).toMatchObject({ code: 0 });
+  cluster.startNode(3);
+  await cluster.leader();
+  await commit(1, cluster);
+}, 60_000);
+
+test('a lost end comes back as far as a quorum confirms it to be committed', async () => {
+  await commit(3, cluster);
+  const { place } = cluster.node(3);
+  await cluster.node(3).kill('SIGTERM');
+  const { folder, names } = logFiles(place);
+  const { index } = JSON.parse(readFileSync(join(place.dataDir, 'raft', 'committed.json'), 'utf8')) as {
+    readonly index: number;
+  };
+  // The file of the last entry that is on record as committed, and whatever came after it.
+  const lost = names.filter(
+    (_, at) => (at + 1 === names.length ? Infinity : Number.parseInt(names[at + 1] ?? '', 10)) > index,
+  );
+  for (const name of lost) rmSync(join(folder, name));
+  await commit(2, cluster);
+  expect((await cluster.startNode(3).exited).code).toBe(5);
+  const peers = [1, 2].flatMap((id) => ['--peer', `${id}=${cluster.node(id).place.raft}`]);
+  const repaired = await runHere(['wal', 'repair', place.dataDir, ...peers, '--json']);
+  expect(repaired).toMatchObject({ code: 0, stderr: '' });
+  const { fetched } = JSON.parse(repaired.stdout) as { fetched: { from: number; to: number }[] };
+  expect(fetched).toHaveLength(1);
+  expect(fetched[0]?.to).toBeGreaterThan(fetched[0]?.from ?? Infinity);
+  cluster.startNode(3);
+  await cluster.leader();
+}, 60_000);
+
+test('what is wrong with the arguments, or with the peers, is said', async () => {
+  const { dataDir } = cluster.node(3).place;
+  const both = await runHere(['wal', 'repair', dataDir]);
+  expect(both).toMatchObject({ code: 2 });
+  expect(failureLine(both)).toContain('--peer 2=10.0.0.2:9444');
+  const shape = await runHere(['wal', 'repair', dataDir, '--peer', '127.0.0.1:9444']);
+  expect(shape).toMatchObject({ code: 2 });
+  expect(failureLine(shape)).toContain('node id');
+  const running = await runHere(['wal', 'repair', dataDir, '--peer', '1=127.0.0.1:1']);
+  expect(running).toMatchObject({ code: 4 });
+  expect(failureLine(running)).toContain('stop that process');
+});
