@@ -7,7 +7,14 @@ import type { ResolvedOptions } from '../options.ts';
 /** What a caller needs to know of itself. */
 export type CallerOptions = Pick<
   ResolvedOptions,
-  'id' | 'clusterId' | 'release' | 'timeOfDayMs' | 'channelCredentials' | 'channelOptions' | 'limits' | 'timings'
+  | 'id'
+  | 'clusterId'
+  | 'release'
+  | 'timeOfDayMs'
+  | 'channelCredentials'
+  | 'channelOptions'
+  | 'limits'
+  | 'timings'
 >;
 
 /** A connection of its own to a peer. */
