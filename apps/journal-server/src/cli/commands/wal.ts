@@ -117,6 +117,7 @@ function registerRepair(wal: Command, context: CliContext): void {
       'Replace missing and damaged log entries by those of healthy nodes. Nothing is used that no node knows to be committed, and the damaged log is kept.',
     )
     .argument('<dir>', 'the data directory to repair, as in data_dir; its server must be stopped')
+    .option('--config <file>', "the damaged node's configuration: its members and certificates")
     .option('--peer <id=host:port...>', 'running members of the cluster, with their Raft addresses')
     .option(
       '--from <dir...>',
@@ -126,7 +127,7 @@ function registerRepair(wal: Command, context: CliContext): void {
     .action(async (dir: string, flags: RepairFlags) => {
       for (const path of [dir, ...(flags.from ?? [])]) requireDataDir(path);
       const { repairWal } = await import('@pact-journal/wal-storage');
-      const peers = await openPeers(dir, flags);
+      const peers = await openPeers(context, dir, flags);
       try {
         const result = await repairWal(dir, peers, { dryRun: flags.dryRun === true });
         printRepair(context, result, flags.dryRun === true);
