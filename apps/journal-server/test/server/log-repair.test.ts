@@ -1,19 +1,44 @@
 /** A member whose log is damaged, repaired from the members that run. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { initCerts } from '../../src/certs/init.ts';
 import { failureLine, runHere } from '../cli/run-cli.ts';
 import { TestCluster, type NodePlace } from '../support/test-cluster.ts';
 
 let cluster: TestCluster;
+let certs: string;
 
+/** Members speak mutual TLS on their Raft ports. */
 beforeAll(async () => {
-  cluster = await TestCluster.start({ nodes: 3 });
+  certs = mkdtempSync(join(tmpdir(), 'pact-repair-certs-'));
+  await initCerts({ folder: certs, clusterId: 'repair', members: [1, 2, 3], hosts: [], nodes: [], days: 1 });
+  cluster = await TestCluster.start({
+    nodes: 3,
+    flags: ['--cluster-id', 'repair', '--peer-ca', join(certs, 'peer-ca.pem')],
+    env: (id) => ({
+      PACT_JOURNAL_PEER_CERT: join(certs, `member-${id}/peer.pem`),
+      PACT_JOURNAL_PEER_KEY: join(certs, `member-${id}/peer.key`),
+    }),
+  });
 }, 60_000);
 
 afterAll(async () => {
   await cluster.stop();
+  rmSync(certs, { recursive: true });
 });
+
+/** The configuration of node 3, as its operator has it. */
+function configFile(): string {
+  const members = cluster.places.map(
+    ({ id, raft, grpc }) => `[[cluster.members]]\nid = ${id}\nraft = "${raft}"\ngrpc = "${grpc}"\n`,
+  );
+  const path = join(certs, 'node-3.toml');
+  const tls = `[peer]\ncert = "${certs}/member-3/peer.pem"\nkey = "${certs}/member-3/peer.key"\nca = "${certs}/peer-ca.pem"\n`;
+  writeFileSync(path, `[node]\nid = 3\n[cluster]\nid = "repair"\n${tls}${members.join('')}`);
+  return path;
+}
 
 async function commit(count: number, from: TestCluster): Promise<void> {
   const env = { PACT_ENDPOINT: from.running.map(({ place }) => place.grpc).join(',') };
@@ -46,7 +71,16 @@ test('a damaged entry in the middle comes back over the network, and the node go
   expect((await failed.exited).code).toBe(5);
   expect(failed.log).toContain(name);
 
-  const peers = [1, 2].flatMap((id) => ['--peer', `${id}=${cluster.node(id).place.raft}`]);
+  const anonymous = await runHere([
+    'wal',
+    'repair',
+    place.dataDir,
+    '--peer',
+    `1=${cluster.node(1).place.raft}`,
+  ]);
+  expect(anonymous).toMatchObject({ code: 3, stdout: '' });
+  expect(failureLine(anonymous)).toContain('no peer answers');
+  const peers = ['--config', configFile()];
   const tried = await runHere(['wal', 'repair', place.dataDir, ...peers, '--dry-run', '--json']);
   expect(tried).toMatchObject({ code: 0, stderr: '' });
   const index = Number.parseInt(name, 10);
@@ -73,7 +107,7 @@ test('a lost end comes back as far as a quorum confirms it to be committed', asy
   for (const name of lost) rmSync(join(folder, name));
   await commit(2, cluster);
   expect((await cluster.startNode(3).exited).code).toBe(5);
-  const peers = [1, 2].flatMap((id) => ['--peer', `${id}=${cluster.node(id).place.raft}`]);
+  const peers = ['--config', configFile()];
   const repaired = await runHere(['wal', 'repair', place.dataDir, ...peers, '--json']);
   expect(repaired).toMatchObject({ code: 0, stderr: '' });
   const { fetched } = JSON.parse(repaired.stdout) as { fetched: { from: number; to: number }[] };
