@@ -41,8 +41,8 @@ async function openRunningPeers(context: CliContext, dir: string, flags: RepairF
       `${dir}: its identity.json cannot be read, so no member can be asked on its behalf`,
     );
   }
-  const { members, tls, close } = await configured(context, flags.config);
-  const named = flags.peer?.map(parsePeer) ?? members;
+  const configuration = await configured(context, flags.config);
+  const named = flags.peer?.map(parsePeer) ?? configuration.members;
   const peers = named.filter(({ id }) => id !== identity.nodeId);
   if (peers.length === 0) {
     throw new CliError('usage', `${flags.config ?? ''}: names no other member; name them with --peer`);
@@ -51,14 +51,14 @@ async function openRunningPeers(context: CliContext, dir: string, flags: RepairF
     id: toNodeId(identity.nodeId),
     clusterId: identity.clusterId,
     peers,
-    ...tls,
+    ...configuration.tls,
   });
   return {
     fetchEntries: (first, last) => logs.fetchEntries(first, last).catch(asCliError),
     fetchSnapshot: () => logs.fetchSnapshot().catch(asCliError),
     close: async () => {
       logs.close();
-      close();
+      configuration.close();
     },
   };
 }
