@@ -245,6 +245,7 @@ describe('the Raft port', () => {
       receive: () => undefined,
       unreachable: () => undefined,
       describeSnapshot: () => undefined,
+      readCommitted: () => Promise.reject(new Error('not asked for')),
       readSnapshot: () => Promise.reject(new Error('there is none')),
     });
     try {
