@@ -2,7 +2,13 @@
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createMessage, toLogIndex, toNodeId, toTerm } from '@pact-journal/raft-core';
-import type { CommittedEntries, Message, NodeId, StoredSnapshot, TransportHandler } from '@pact-journal/raft-core';
+import type {
+  CommittedEntries,
+  Message,
+  NodeId,
+  StoredSnapshot,
+  TransportHandler,
+} from '@pact-journal/raft-core';
 import { GrpcTransport } from '../../src/index.ts';
 import type { GrpcTransportOptions, TransportEvent } from '../../src/index.ts';
 
