@@ -24,7 +24,8 @@ export interface JournalCluster {
   stop(): Promise<void>;
 }
 
-const cli = join(import.meta.dirname, '..', '..', '..', 'journal-server', 'bin', 'pact-journal.js');
+/** The command line, as it was built. */
+export const CLI = join(import.meta.dirname, '..', '..', '..', 'journal-server', 'bin', 'pact-journal.js');
 
 /** Starts `pact-journal dev` as a user would, in a fresh directory, and waits for its ready line. */
 export async function startJournal(options: {
@@ -35,7 +36,7 @@ export async function startJournal(options: {
   const child = spawn(
     process.execPath,
     [
-      cli,
+      CLI,
       'dev',
       '--json',
       `--nodes=${String(options.nodes)}`,

@@ -1,0 +1,111 @@
+/**
+ * `storm`: 10,000 nodes boot on 1,000 connections from one journal server, by the `storm` command on the same machine,
+ * while commits go on. What the storm took, what commits waited meanwhile, and the most memory that the server had.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parseArgs, promisify } from 'node:util';
+import { JournalClient } from '@pact-journal/journal-client';
+import { parseNewEntry, parseStateDelta } from '@pact-journal/journal-state';
+import { CLI, startJournal } from '../commit/journal.ts';
+import { cpuSeconds } from '../commit/processes.ts';
+import { percentile, print, round } from '../report.ts';
+import type { BenchReport } from '../report.ts';
+
+const VCLUSTER = 'storm';
+/** Incompressible, about as much as the overlay of a large virtual cluster. */
+const OVERLAY_BYTES = 150_000;
+const COMMIT_INTERVAL_MS = 20;
+
+/** What `storm --json` prints, as far as it is used here. */
+interface StormReport {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly duration_s: number;
+  readonly boots_per_s: number;
+  readonly p99_ms: number;
+}
+
+async function commit(journal: JournalClient, vcluster: string, key: string, value: string): Promise<void> {
+  const entry = parseNewEntry({
+    entry_type: 'Commit',
+    scope: { VCluster: vcluster },
+    author: { principal: 'bench', principal_type: 'Service', role: 'pact-platform-admin' },
+    state_delta: parseStateDelta({ kernel: [{ action: 'Add', key, value }] }),
+  });
+  await journal.append(entry);
+}
+
+/** Commits elsewhere at a steady pace, one after another, until `isOver`; how long each took, in ms. */
+async function commitMeanwhile(journal: JournalClient, isOver: () => boolean): Promise<number[]> {
+  const waitsMs: number[] = [];
+  while (!isOver()) {
+    const startedMs = performance.now();
+    await commit(journal, 'elsewhere', 'kernel.change', String(waitsMs.length));
+    const tookMs = performance.now() - startedMs;
+    waitsMs.push(tookMs);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, COMMIT_INTERVAL_MS - tookMs)));
+  }
+  return waitsMs;
+}
+
+async function storm(endpoint: string, nodes: string, concurrency: string): Promise<StormReport> {
+  const args = [CLI, 'storm', '--vcluster', VCLUSTER, '--nodes', nodes, '--concurrency', concurrency];
+  const { stdout } = await promisify(execFile)(process.execPath, [...args, '--json', '--endpoint', endpoint]);
+  return JSON.parse(stdout) as StormReport;
+}
+
+function peakMib(pid: number): number {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+export async function run(args: readonly string[]): Promise<BenchReport> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: 'boolean' },
+      nodes: { type: 'string', default: '10000' },
+      concurrency: { type: 'string', default: '1000' },
+    },
+  });
+  const cluster = await startJournal({ nodes: 1 });
+  const journal = new JournalClient({ endpoints: [cluster.leader] });
+  try {
+    await commit(journal, VCLUSTER, 'kernel.payload', randomBytes(OVERLAY_BYTES * 0.75).toString('base64'));
+    const calm = await commitMeanwhile(journal, stopAfterMs(1_000));
+    const cpuBefore = cpuSeconds(cluster.pids);
+    let over = false;
+    const storming = storm(cluster.leader, values.nodes, values.concurrency).finally(() => (over = true));
+    const [report, waits] = await Promise.all([storming, commitMeanwhile(journal, () => over)]);
+    const serverCpuS = cpuSeconds(cluster.pids) - cpuBefore;
+    const ours = {
+      boots: report.succeeded,
+      failed: report.failed,
+      duration_s: round(report.duration_s),
+      boots_per_s: round(report.boots_per_s),
+      boot_p99_ms: round(report.p99_ms),
+      commits: waits.length,
+      commit_p99_ms: round(percentile(waits, 0.99)),
+      commit_p99_ms_calm: round(percentile(calm, 0.99)),
+      server_peak_mib: round(peakMib(cluster.pids[0] ?? 0)),
+      server_cpu_s: round(serverCpuS),
+    };
+    print(
+      `${String(ours.boots)} boots in ${String(ours.duration_s)} s, ${String(ours.failed)} failed; the server had at most ${String(ours.server_peak_mib)} MiB and took ${String(ours.server_cpu_s)} s of CPU time`,
+    );
+    print(
+      `${String(ours.commits)} commits meanwhile: p99 ${String(ours.commit_p99_ms)} ms, ${String(ours.commit_p99_ms_calm)} ms without`,
+    );
+    return { ours, peer: null, ratios: {} };
+  } finally {
+    journal.close();
+    await cluster.stop();
+  }
+}
+
+function stopAfterMs(durationMs: number): () => boolean {
+  const endMs = performance.now() + durationMs;
+  return () => performance.now() > endMs;
+}
