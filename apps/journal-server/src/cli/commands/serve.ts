@@ -11,6 +11,7 @@ import type { ServeMessage } from '../../dev/child.ts';
 import { createLogger, type Logger } from '../../server/log.ts';
 import type { NodeLine } from '../../server/node-line.ts';
 import { runServer, untilAskedToStop } from '../../server/run.ts';
+import { ServiceManager } from '../../server/service-manager.ts';
 import type { CliContext } from '../context.ts';
 import { describeFailure } from '../errors.ts';
 import { asUsageError, serverFailure } from '../server-errors.ts';
@@ -38,12 +39,17 @@ async function run(options: Readonly<Record<string, unknown>>, context: CliConte
   const { config } = await loadConfig(configSources(options, context.env)).catch(asUsageError(context));
   const { json } = context.globals;
   const log = await createLogger(config, json ? 2 : 1);
+  const manager = new ServiceManager(context.env, log);
   const onReady = (line: NodeLine): void => {
+    manager.ready(`serving as ${line.role}, node ${String(line.id)} of ${config.cluster.id}`);
     if (json) context.out.json({ ready: true, nodes: [line] });
     else announce(config, log, context);
     tellParent({ kind: 'ready' });
   };
   const stopRequest = untilAskedToStop();
+  void stopRequest.then(() => {
+    manager.stopping();
+  });
   await runServer({ config, log, version: readVersion(), stopRequest, onReady }).catch(serverFailure);
 }
 
