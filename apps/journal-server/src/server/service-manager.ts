@@ -10,7 +10,6 @@ export class ServiceManager {
   readonly #log: Logger;
   readonly #asked: boolean;
   readonly #watchdogMs: number;
-  #watchdog: NodeJS.Timeout | undefined;
   #failed = false;
 
   constructor(env: Readonly<Record<string, string | undefined>>, log: Logger) {
@@ -20,11 +19,11 @@ export class ServiceManager {
     this.#watchdogMs = this.#asked && watchdogUs > 0 ? watchdogUs / 1_000 : 0;
   }
 
-  /** The service answers. From now on the watchdog is told so as well, as long as the event loop turns. */
+  /** The service answers; to be called once. From now on the watchdog is told so as well, as long as the event loop turns. */
   ready(status: string): void {
     this.#notify('READY=1', `STATUS=${status}`);
     if (this.#watchdogMs === 0) return;
-    this.#watchdog ??= setInterval(() => {
+    setInterval(() => {
       this.#notify('WATCHDOG=1');
     }, this.#watchdogMs / 3).unref();
   }
