@@ -18,6 +18,7 @@ const meaning: Readonly<Record<ServerErrorCode, CliErrorCode>> = {
   portInUse: 'failed',
   cannotListen: 'failed',
   refused: 'refused',
+  misconfigured: 'usage',
   damaged: 'damaged',
   fatal: 'failed',
 };

@@ -3,7 +3,7 @@
  * variables, the flags and their help, `config check`, and what is suggested for a misspelt key.
  */
 import { parseAddress, type Address } from './address.ts';
-import { lokiSettings } from './loki-settings.ts';
+import { lokiSettings, tracingSettings } from './telemetry-settings.ts';
 import { memberList } from './members.ts';
 import { setting, type Setting } from './setting.ts';
 import {
@@ -399,6 +399,7 @@ export const settings = {
     ),
   },
   loki: lokiSettings,
+  tracing: tracingSettings,
   lattice: {
     raftPort: setting(
       port,

@@ -3,10 +3,12 @@
  *
  * - `portInUse`, `cannotListen`: an address could not be listened on
  * - `refused`: the data directory belongs to another cluster, node or process, or the cluster does not let this node join
+ * - `misconfigured`: what the configuration asks for is not installed
  * - `damaged`: what the data directory holds contradicts itself
  * - `fatal`: consensus or storage stopped for good while running
  */
-export type ServerErrorCode = 'portInUse' | 'cannotListen' | 'refused' | 'damaged' | 'fatal';
+export type ServerErrorCode =
+  'portInUse' | 'cannotListen' | 'refused' | 'misconfigured' | 'damaged' | 'fatal';
 
 /** A server that cannot start or go on. The message is one line for the operator. */
 export class ServerError extends Error {

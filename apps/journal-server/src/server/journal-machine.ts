@@ -12,6 +12,7 @@ import type { Entry, SnapshotContent, StateMachine } from '@pact-journal/raft-co
 import type { Checkpoints } from './checkpoints.ts';
 import { MARK_INTERVAL } from './checkpoints.ts';
 import type { Logger } from './log.ts';
+import type { Tracing } from './tracing.ts';
 
 /** Ten times as fast as the portable one. */
 const sha256: Sha256 = (bytes) => hash('sha256', bytes, 'hex');
@@ -28,16 +29,25 @@ function requestIdIn(data: Uint8Array): string | undefined {
 /** Told, after a batch of commands was applied, what each of them changed. */
 export type ChangesListener = (changes: readonly StateChanges[]) => void;
 
+export interface JournalMachineOptions {
+  readonly log?: Logger;
+  readonly tracing?: Tracing | undefined;
+  readonly checkpoints?: Checkpoints;
+}
+
 export class JournalMachine implements StateMachine<CommandResult> {
   #state = new JournalState({ sha256 });
   readonly #log: Logger | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #listeners = new Set<ChangesListener>();
   readonly #replaced = new Set<() => void>();
   /** Undefined where nobody wants to know earlier states. */
   readonly #checkpoints: Checkpoints | undefined;
 
-  constructor(options: { readonly log?: Logger; readonly checkpoints?: Checkpoints } = {}) {
+  /** With a log, what is applied is told at level debug; with tracing, as spans. */
+  constructor(options: JournalMachineOptions = {}) {
     this.#log = options.log;
+    this.#tracing = options.tracing;
     this.#checkpoints = options.checkpoints;
   }
 
@@ -58,10 +68,10 @@ export class JournalMachine implements StateMachine<CommandResult> {
     return () => this.#replaced.delete(listener);
   }
 
-  /** With a log, what is applied is told at level debug. */
   apply(entries: readonly Entry[]): readonly CommandResult[] {
     const results: CommandResult[] = [];
     const changes: StateChanges[] = [];
+    const startedMs = this.#tracing === undefined ? 0 : performance.now();
     for (const entry of entries) {
       const outcome = this.#state.applyBytes(entry.data);
       results.push(outcome.result);
@@ -71,13 +81,17 @@ export class JournalMachine implements StateMachine<CommandResult> {
     const last = entries.at(-1);
     if (last !== undefined) this.#checkpoints?.end(last.index, this.#state);
     for (const listener of this.#listeners) listener(changes);
-    if (this.#log?.isLevelEnabled('debug') === true) this.#tell(this.#log, entries, results);
+    if (this.#tracing !== undefined || this.#log?.isLevelEnabled('debug') === true) {
+      this.#tell(entries, results, performance.now() - startedMs);
+    }
     return results;
   }
 
-  #tell(log: Logger, entries: readonly Entry[], results: readonly CommandResult[]): void {
+  #tell(entries: readonly Entry[], results: readonly CommandResult[], durationMs: number): void {
     for (const [at, { index, term, data }] of entries.entries()) {
-      log.debug({ request_id: requestIdIn(data), index, term, result: results[at] }, 'applied');
+      const requestId = requestIdIn(data);
+      this.#log?.debug({ request_id: requestId, index, term, result: results[at] }, 'applied');
+      if (requestId !== undefined) this.#tracing?.ended('apply', durationMs, requestId, { index, term });
     }
   }
 

@@ -31,6 +31,7 @@ import { RpcHost } from './rpc.ts';
 import { registerSafekeeping } from './safekeeping/metrics.ts';
 import { Safekeeping } from './safekeeping/safekeeping.ts';
 import type { ClusterControl } from './services/cluster-service.ts';
+import type { Tracing } from './tracing.ts';
 import { JournalWriter } from './writer.ts';
 
 export interface PartsOptions {
@@ -42,6 +43,8 @@ export interface PartsOptions {
   readonly machine: JournalMachine;
   readonly checkpoints: Checkpoints;
   readonly group: RaftGroup;
+  /** Undefined where no traces are wanted. */
+  readonly tracing: Tracing | undefined;
   readonly security: Security;
   /** Of performance.now. */
   readonly startedMs: number;
@@ -66,7 +69,7 @@ export interface Parts {
 
 /** Nothing listens yet when this returns; the leader's duties begin as soon as this node leads. */
 export function createParts(options: PartsOptions): Parts {
-  const { config, log, machine, group, version, clock, security } = options;
+  const { tracing, config, log, machine, group, version, clock, security } = options;
   const { node } = group;
   const now = (): string => msToTimestamp(clock.now());
   const journal = (): JournalMachine['state'] => machine.state;
@@ -82,7 +85,7 @@ export function createParts(options: PartsOptions): Parts {
     },
     encodeCommand,
     now,
-    log,
+    { log, tracing },
   );
   const overlays: Overlays = createOverlays({
     machine,
@@ -140,7 +143,7 @@ export function createParts(options: PartsOptions): Parts {
   });
   const duties = createDuties(options, overlays, writer, loki, now, () => safekeeping.refusal);
   const observer = metrics.call.bind(metrics);
-  const rpc = new RpcHost({ log, forwarder, observer, access, requestSizeBytesMax: maxMessageSize });
+  const rpc = new RpcHost({ log, forwarder, observer, access, tracing, requestSizeBytesMax: maxMessageSize });
   const grpc = createGrpcServer({
     context: { log, rpc, access, writer, journal, overlays: overlays.manager, now },
     control: createControl(options, forwarder, safekeeping, disk),
@@ -150,7 +153,7 @@ export function createParts(options: PartsOptions): Parts {
     limits: config.limits,
     security,
     onBootEnd: (end) => {
-      bootEnded(metrics, end);
+      bootEnded(metrics, tracing, end);
     },
   });
   const routes = endpointRoutes({
@@ -246,7 +249,15 @@ function alarmsOf(
   ];
 }
 
-function bootEnded(metrics: ServerMetrics, { method, statusCode, durationMs }: FrontCallEnd): void {
-  if (method === 'StreamBootConfig') metrics.boot(status[statusCode] ?? String(statusCode), durationMs);
+function bootEnded(
+  metrics: ServerMetrics,
+  tracing: Tracing | undefined,
+  { method, statusCode, durationMs }: FrontCallEnd,
+): void {
+  if (method === 'StreamBootConfig') {
+    const code = status[statusCode] ?? String(statusCode);
+    metrics.boot(code, durationMs);
+    tracing?.ended('boot', durationMs, undefined, { code });
+  }
   metrics.call(`/pact.stream.BootConfigService/${method}`, statusCode, durationMs);
 }

@@ -16,6 +16,7 @@ import type { LeaderForwarder } from './forwarder.ts';
 import { CallError, statusOf, type Status } from './grpc-status.ts';
 import { headersOf, incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
 import type { Logger } from './log.ts';
+import type { Tracing } from './tracing.ts';
 
 /** What a handler knows about its call. */
 export interface CallContext {
@@ -36,6 +37,8 @@ export interface RpcHostOptions {
   readonly forwarder: LeaderForwarder;
   readonly observer: CallObserver;
   readonly access: Access;
+  /** Told of every call that ends. */
+  readonly tracing?: Tracing | undefined;
   /** Larger requests are refused. */
   readonly requestSizeBytesMax: number;
 }
@@ -55,6 +58,7 @@ const REQUEST_ID_LENGTH_MAX = 128;
 /** Makes grpc-js handlers of plain functions. */
 export class RpcHost {
   readonly #log: Logger;
+  readonly #tracing: Tracing | undefined;
   readonly #forwarder: LeaderForwarder;
   readonly #observer: CallObserver;
   readonly #access: Access;
@@ -63,6 +67,7 @@ export class RpcHost {
 
   constructor(options: RpcHostOptions) {
     this.#log = options.log;
+    this.#tracing = options.tracing;
     this.#forwarder = options.forwarder;
     this.#observer = options.observer;
     this.#access = options.access;
@@ -166,9 +171,11 @@ export class RpcHost {
 
   #ended(method: string, code: status, durationMs: number, { header }: IncomingCall): void {
     this.#observer(method, code, durationMs);
-    if (!this.#log.isLevelEnabled('debug')) return;
-    const call = { request_id: header(REQUEST_ID_KEY), method, code: status[code], duration_ms: durationMs };
+    if (this.#tracing === undefined && !this.#log.isLevelEnabled('debug')) return;
+    const requestId = header(REQUEST_ID_KEY);
+    const call = { request_id: requestId, method, code: status[code], duration_ms: durationMs };
     this.#log.debug(call, 'call answered');
+    this.#tracing?.ended('call', durationMs, requestId, { 'rpc.method': method, code: status[code] });
   }
 
   /** The status to end a call with. What is no designed failure is logged whole and answered in general words. */

@@ -17,6 +17,7 @@ import { createParts, type Parts } from './parts.ts';
 import { RaftGroup } from './raft-group.ts';
 import { watchRaft } from './raft-watch.ts';
 import { startError } from './start-errors.ts';
+import { openTracing, type Tracing } from './tracing.ts';
 
 export interface ServerOptions {
   readonly log: Logger;
@@ -76,6 +77,7 @@ export class RunningServer {
   #security: Security | undefined;
   #group: RaftGroup | undefined;
   #parts: Parts | undefined;
+  #tracing: Tracing | undefined;
   #http: HttpServer | undefined;
   #fail: (failure: ServerFailure) => void = () => undefined;
   #restart: (wanted: { readonly between: () => Promise<void> }) => void = () => undefined;
@@ -106,7 +108,8 @@ export class RunningServer {
       log.warn(`INSECURE: ${who}; --insecure says that this is wanted`);
     }
     const checkpoints = new Checkpoints();
-    const machine = new JournalMachine({ log, checkpoints });
+    this.#tracing = await openTracing(config, version);
+    const machine = new JournalMachine({ log, checkpoints, tracing: this.#tracing });
     const group = await RaftGroup.start({
       config,
       machine,
@@ -123,6 +126,7 @@ export class RunningServer {
       version,
       log,
       machine,
+      tracing: this.#tracing,
       checkpoints,
       group,
       restart: (between) => {
@@ -209,6 +213,7 @@ export class RunningServer {
       await parts.overlays.close();
     }
     await this.#group?.node.stop();
+    await this.#tracing?.close();
     this.#security?.close();
     if (this.#http !== undefined) await closeHttp(this.#http);
   }

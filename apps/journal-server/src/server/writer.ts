@@ -5,9 +5,10 @@ import type {
   JournalCommand,
   Timestamp,
 } from '@pact-journal/journal-state';
-import { isNotLeaderError } from '@pact-journal/raft-core';
+import { isNotLeaderError, isRaftError } from '@pact-journal/raft-core';
 import type { Logger } from './log.ts';
 import { validationError } from './grpc-status.ts';
+import type { Tracing } from './tracing.ts';
 
 /** A committed and applied command. */
 export interface Receipt {
@@ -27,24 +28,29 @@ export interface Proposer {
   ): Promise<{ readonly index: number; readonly term: number; readonly result: CommandResult }>;
 }
 
+/** Told of proposals that have a request id: the log at level debug, tracing as spans. */
+export interface ToldOfProposals {
+  readonly log?: Logger;
+  readonly tracing?: Tracing | undefined;
+}
+
 /** Puts commands through Raft. Only the leader can: others fail with raft-core's `NotLeaderError`. */
 export class JournalWriter {
   readonly #proposer: Proposer;
   readonly #encode: (envelope: CommandEnvelope) => Uint8Array;
   readonly #now: () => Timestamp;
-  readonly #log: Logger | undefined;
+  readonly #told: ToldOfProposals;
 
-  /** With a log, proposals that have a request id are told at level debug. */
   constructor(
     proposer: Proposer,
     encode: (envelope: CommandEnvelope) => Uint8Array,
     now: () => Timestamp,
-    log?: Logger,
+    told: ToldOfProposals = {},
   ) {
     this.#proposer = proposer;
     this.#encode = encode;
     this.#now = now;
-    this.#log = log;
+    this.#told = told;
   }
 
   /** The same as `submit`, with the state machine's refusals as results. */
@@ -55,23 +61,31 @@ export class JournalWriter {
       time: this.#now(),
     };
     const outcome = this.#proposer.propose(this.#encode(envelope));
-    if (requestId !== undefined && this.#log?.isLevelEnabled('debug') === true) {
-      this.#tell(this.#log, { request_id: requestId, command: command.type }, outcome);
-    }
+    if (requestId !== undefined && this.#isTold()) this.#tell(command.type, requestId, outcome);
     return outcome;
   }
 
-  #tell(log: Logger, what: object, outcome: ReturnType<Proposer['propose']>): void {
+  #isTold(): boolean {
+    const { log, tracing } = this.#told;
+    return tracing !== undefined || log?.isLevelEnabled('debug') === true;
+  }
+
+  #tell(command: string, requestId: string, outcome: ReturnType<Proposer['propose']>): void {
+    const { log, tracing } = this.#told;
     const startedMs = performance.now();
-    const duration = (): number => Math.round((performance.now() - startedMs) * 1_000) / 1_000;
+    const what = { request_id: requestId, command };
     outcome.then(
       ({ index, term }) => {
-        log.debug({ ...what, index, term, duration_ms: duration() }, 'committed');
+        const durationMs = performance.now() - startedMs;
+        log?.debug({ ...what, index, term, duration_ms: durationMs }, 'committed');
+        tracing?.ended('propose', durationMs, requestId, { command, index, term });
       },
       (error: unknown) => {
         // Then it goes on to the leader, which is told of elsewhere.
         if (isNotLeaderError(error)) return;
-        log.debug({ ...what, err: error, duration_ms: duration() }, 'not committed');
+        const durationMs = performance.now() - startedMs;
+        log?.debug({ ...what, err: error, duration_ms: durationMs }, 'not committed');
+        tracing?.ended('propose', durationMs, requestId, { command, 'error.type': codeOf(error) });
       },
     );
   }
@@ -96,4 +110,8 @@ export class JournalWriter {
     if (receipt.sequence === undefined) throw new Error(`assertion failed: ${command.type} appends an entry`);
     return { ...receipt, sequence: receipt.sequence };
   }
+}
+
+function codeOf(error: unknown): string {
+  return isRaftError(error) ? error.code : 'other';
 }

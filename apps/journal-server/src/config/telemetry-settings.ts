@@ -1,7 +1,8 @@
-/** The section `[loki]`. */
+/** The sections about telemetry. */
 import { setting } from './setting.ts';
-import { duration, optionalText, size } from './value-types.ts';
+import { duration, integer, optionalText, optionalUrl, size } from './value-types.ts';
 
+/** `[loki]` */
 export const lokiSettings = {
   url: setting(
     optionalText('URL'),
@@ -47,5 +48,21 @@ export const lokiSettings = {
     'loki-max-entry-age',
     7 * 86_400_000,
     "older entries are not sent; Loki's reject_old_samples_max_age. 0ms sends all",
+  ),
+};
+
+/** `[tracing]` */
+export const tracingSettings = {
+  otlpUrl: setting(
+    optionalUrl(),
+    'tracing-otlp-url',
+    '',
+    'where OpenTelemetry traces go (OTLP over HTTP), without /v1/traces; needs the @opentelemetry packages. Empty for none',
+  ),
+  samplePercent: setting(
+    integer(1, 100),
+    'tracing-sample-percent',
+    100,
+    'how many of a hundred traces are sent; the same ones on every member',
   ),
 };
