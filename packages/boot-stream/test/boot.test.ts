@@ -117,6 +117,20 @@ describe.each([
     expect(complete?.baseVersion).toBe(newer);
   });
 
+  it('sends an overlay of nearly 1 MiB as one message', async () => {
+    const { replica, client } = await start(how);
+    for (const key of ['a', 'b']) {
+      const value = randomBytes(515_000).toString('base64');
+      replica.append(aCommit(vcluster('ml'), { kernel: { [key]: value } }));
+    }
+    const { chunks } = await collect(client, {});
+    const pieces = chunks.flatMap(({ chunk }) => (chunk?.$case === 'baseOverlay' ? [chunk.value] : []));
+    expect(pieces).toHaveLength(1);
+    expect(pieces[0]).toMatchObject({ chunkIndex: 0, totalChunks: 1 });
+    expect(pieces[0]?.data.byteLength).toBeGreaterThan(1_000_000);
+    expect(pieces[0]?.data.byteLength).toBeLessThanOrEqual(1024 * 1024);
+  });
+
   it('splits an overlay above 1 MiB into messages of at most 1 MiB', async () => {
     const { replica, client } = await start(how);
     const value = (): string => randomBytes(500_000).toString('base64');

@@ -92,6 +92,15 @@ describe.each([
     expect(follower.updates[2]?.timestamp?.seconds).toBe(Date.parse(entry.timestamp) / 1000);
     expect(payload(follower.updates[3])).toMatchObject({ vcluster_id: 'ml', regulated: true });
     expect(payload(follower.updates[4])).toEqual(['/tmp/**', '/var/log/**']);
+
+    // What was only seen on a node, or waits for approval, changes no blacklist.
+    const seen = aCommit(vcluster('ml'), { kernel: { [BLACKLIST_KEY]: '/srv/**' } });
+    replica.append({ ...seen, entry_type: 'DriftDetected' }, { ...seen, entry_type: 'PendingApproval' });
+    await expect.poll(() => follower.sequences).toEqual([0, 1, 4, 5, 6, 7, 8]);
+    expect(follower.updates.slice(5).map(({ update }) => update?.$case)).toEqual([
+      'vclusterChange',
+      'vclusterChange',
+    ]);
   });
 
   it('tells a watcher of a virtual cluster and everyone, or of all virtual clusters, but of no node', async () => {

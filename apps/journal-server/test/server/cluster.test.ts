@@ -1,5 +1,5 @@
 /** Three voters and a learner, as real processes on real disks and sockets. */
-import { status, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { newEntryToWire, OUTCOME_KEY, type journal } from '@pact-journal/journal-proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { all, append, call, commitOf, listing, stubs, type Stubs } from '../support/calls.ts';
@@ -161,6 +161,40 @@ describe('a cluster of three voters and a learner', () => {
       'learner',
     ]);
     expect(members.every((member) => (member.matchIndex ?? 0) > 0)).toBe(true);
+  });
+
+  test('a boot that asks for what was acknowledged gets it whole, at a follower and at the learner, while commits go on', async () => {
+    const leader = (await cluster.leader()).place.id;
+    const replicas = [await followerId(), LEARNER];
+    let acknowledged = -1;
+    let running = true;
+    const commits = (async () => {
+      // The same value in the virtual cluster and on the node: a mixture of two states shows.
+      for (let round = 0; running; round += 1) {
+        await append(client(leader), commitOf('kernel.race', String(round), { Node: 'racer' }));
+        acknowledged = await append(
+          client(leader),
+          commitOf('kernel.race', String(round), { VCluster: 'race' }),
+        );
+      }
+    })();
+    await expect.poll(() => acknowledged, { timeout: 10_000 }).toBeGreaterThan(0);
+    for (let count = 0; count < 40; count += 1) {
+      const atLeast = acknowledged;
+      const fence = new Metadata();
+      fence.set('x-pact-min-sequence', String(atLeast));
+      const at = client(replicas[count % replicas.length] ?? LEARNER);
+      const request = { nodeId: 'racer', vclusterId: 'race', lastKnownVersion: undefined };
+      const chunks = (await all(at.boot.streamBootConfig(request, fence))).map(({ chunk }) => chunk);
+      const overlay = chunks.find((chunk) => chunk?.$case === 'baseOverlay');
+      const end = chunks.find((chunk) => chunk?.$case === 'complete');
+      expect(overlay?.value.version).toBeGreaterThanOrEqual(atLeast);
+      expect(end?.value.baseVersion).toBe(overlay?.value.version);
+      // A node's commit comes first in each round: its version is one less, or one more where its round has just begun.
+      expect(Math.abs((end?.value.baseVersion ?? 0) - (end?.value.nodeVersion ?? 0))).toBe(1);
+    }
+    running = false;
+    await commits;
   });
 
   test('survives kill -9 of its leader: the next commit is acknowledged within 3 s and nothing is lost', async () => {

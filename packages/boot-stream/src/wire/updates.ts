@@ -1,3 +1,4 @@
+import { changesConfiguration } from '@pact-journal/journal-state';
 import type { ConfigEntry, JournalView, Scope } from '@pact-journal/journal-state';
 import {
   bytesFieldSize,
@@ -50,7 +51,8 @@ function payloadOf(entry: ConfigEntry, kind: UpdateKind, view: JournalView): unk
 }
 
 function blacklistOf(entry: ConfigEntry): readonly string[] | undefined {
-  if (entry.state_delta === null) return undefined;
+  // What was only seen, or is only asked for, changes no blacklist.
+  if (entry.state_delta === null || !changesConfiguration(entry.entry_type)) return undefined;
   const items = Object.values(entry.state_delta).flat();
   const [only] = entry.state_delta.kernel;
   if (items.length !== 1 || only?.key !== BLACKLIST_KEY) return undefined;
