@@ -9,7 +9,7 @@ const NO_CONNECTION =
   /No connection established(?:\. Last error: (?<last>.*?))?(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: ?[^;)]*|$)/u;
 
 /** In the last error of a connection that was accepted, by somebody who does not speak HTTP/2. */
-const OTHER_PROTOCOL = /protocol error|ECONNRESET|EPIPE|EPROTO|socket hang up|closed/iu;
+const OTHER_PROTOCOL = /protocol error|ECONNRESET|EPIPE|EPROTO|socket hang up|closed|^Failed to connect$/iu;
 
 const GRPC_UNIMPLEMENTED = 12;
 
@@ -32,6 +32,8 @@ export function endpointError(error: unknown, endpoints: readonly string[]): Cli
 
 /** What is wrong with the certificate of a server that was reached, or that it speaks no TLS, or nothing else. */
 function tlsProblem(message: string): string | undefined {
+  // What a server has said itself is about the client.
+  if (!NO_CONNECTION.test(message)) return undefined;
   const problem = TLS_PROBLEMS.find(([pattern]) => pattern.test(message));
   return problem?.[1];
 }

@@ -36,6 +36,11 @@ export function callPath(
   });
 }
 
-export function clientOf(address: string, credentials: ChannelCredentials): Client {
-  return new Client(address, credentials, { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0 });
+/** `serverName`: the one to expect in the server's certificate instead of the address. */
+export function clientOf(address: string, credentials: ChannelCredentials, serverName?: string): Client {
+  return new Client(address, credentials, {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_retries': 0,
+    ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
+  });
 }

@@ -60,8 +60,10 @@ export class ForwardedCall {
     } else {
       stream.end();
     }
-    // Its request is over too: the close goes on to the server.
-    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    // Its request is over too, once it was told so: the close goes on to the server.
+    const over = (): void => void setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (stream.sentTrailers === undefined && !stream.writableEnded) over();
+    else stream.once('wantTrailers', over);
   }
 }
 
