@@ -114,8 +114,7 @@ export class Calls {
     call: CallDescription,
     attempt: (attempt: Attempt) => Promise<Result>,
   ): Promise<Result> {
-    // By the monotonic clock: gRPC's deadlines alone need the time of day, which may jump.
-    const startedMs = performance.now();
+    const startedMs = Date.now();
     const giveUpMs = startedMs + (call.deadlineMs ?? this.#options.deadlineMs);
     let mayBeDone = false;
     for (let round = 1; ; round += 1) {
@@ -124,11 +123,10 @@ export class Calls {
         if (isAborted(call)) throw aborted(call);
         const endpoint = this.#endpoints.at(address);
         try {
-          const attemptMs = Math.min(
-            giveUpMs - performance.now(),
-            call.attemptTimeoutMs ?? this.#options.attemptTimeoutMs,
+          const deadline = Math.min(
+            giveUpMs,
+            Date.now() + (call.attemptTimeoutMs ?? this.#options.attemptTimeoutMs),
           );
-          const deadline = Date.now() + Math.max(0, attemptMs);
           const metadata = await this.#endpoints.metadata(call.requestId);
           const result = await attempt({ endpoint, metadata, deadline });
           this.#endpoints.prefer(address);
@@ -141,11 +139,11 @@ export class Calls {
           if (failure.kind === 'refused') throw errorOf(call.doing, [failure], false);
           if (failure.outcomeUnknown && call.repeat === 'once') throw errorOf(call.doing, [failure], true);
           this.#endpoints.defer(address);
-          if (performance.now() >= giveUpMs) throw errorOf(call.doing, failures, mayBeDone);
+          if (Date.now() >= giveUpMs) throw errorOf(call.doing, failures, mayBeDone);
         }
       }
       const delayMs = backoffMs(round);
-      const nextMs = performance.now() + delayMs;
+      const nextMs = Date.now() + delayMs;
       const allDown = failures.every(({ kind }) => kind === 'notConnected');
       if (nextMs >= giveUpMs || (allDown && nextMs >= startedMs + this.#options.unreachableTimeoutMs)) {
         throw errorOf(call.doing, failures, mayBeDone);

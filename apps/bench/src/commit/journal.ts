@@ -31,6 +31,8 @@ export const CLI = join(import.meta.dirname, '..', '..', '..', 'journal-server',
 export async function startJournal(options: {
   readonly nodes: number;
   readonly learners?: number;
+  /** Further flags of `pact-journal dev`. */
+  readonly flags?: readonly string[];
 }): Promise<JournalCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'pact-bench-journal-'));
   const child = spawn(
@@ -42,6 +44,7 @@ export async function startJournal(options: {
       `--nodes=${String(options.nodes)}`,
       `--learners=${String(options.learners ?? 0)}`,
       `--data-dir=${directory}`,
+      ...(options.flags ?? []),
       `--base-port=${String(await freePortRange(3 * (options.nodes + (options.learners ?? 0))))}`,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -65,7 +68,7 @@ export async function startJournal(options: {
 }
 
 /** The first of `count` neighbouring ports that are free now. */
-async function freePortRange(count: number): Promise<number> {
+export async function freePortRange(count: number): Promise<number> {
   for (let base = 21_000; base < 60_000; base += count) {
     const servers = Array.from({ length: count }, (_, at) => createServer().listen(base + at, '127.0.0.1'));
     const outcomes = await Promise.allSettled(servers.map((server) => once(server, 'listening')));

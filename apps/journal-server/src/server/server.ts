@@ -16,7 +16,6 @@ import type { NodeLine } from './node-line.ts';
 import { createParts, type Parts } from './parts.ts';
 import { RaftGroup } from './raft-group.ts';
 import { watchRaft } from './raft-watch.ts';
-import { checkSeparateDirectories } from './separate-directories.ts';
 import { startError } from './start-errors.ts';
 import { openTracing, type Tracing } from './tracing.ts';
 
@@ -38,7 +37,6 @@ export interface ServerFailure {
  * {@link ServerError}; then nothing is left open.
  */
 export async function startServer(config: ServerConfig, options: ServerOptions): Promise<RunningServer> {
-  await checkSeparateDirectories(config);
   await checkListeners(Object.values(listenersOf(config)));
   const server = new RunningServer(config, options);
   try {

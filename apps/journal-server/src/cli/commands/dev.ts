@@ -16,6 +16,7 @@ import { readVersion } from '../version.ts';
 
 interface DevOptions extends DevRequest {
   readonly logLevel?: string;
+  readonly backupUrl?: string;
 }
 
 export function register(program: Command, context: CliContext): void {
@@ -34,6 +35,7 @@ export function register(program: Command, context: CliContext): void {
       'where the nodes keep their data (default .pact-journal/dev-NODES[-LEARNERS])',
     )
     .option('--log-level <LEVEL>', "least level in the nodes' logs (default info)")
+    .option('--backup-url <URL>', 'export to this store, an existing directory for example')
     .action(async (options: DevOptions) => {
       const stopRequest = untilAskedToStop();
       const plan = await planCluster(options).catch(planFailure);
@@ -45,9 +47,12 @@ export function register(program: Command, context: CliContext): void {
         })),
       );
       await checkListeners(listeners).catch(serverFailure);
-      const logFlags = options.logLevel === undefined ? [] : ['--log-level', options.logLevel];
+      const passedOn = [
+        ...(options.logLevel === undefined ? [] : ['--log-level', options.logLevel]),
+        ...(options.backupUrl === undefined ? [] : ['--backup-url', options.backupUrl]),
+      ];
       if (plan.nodes.length === 1) await runSingle(plan, options, stopRequest, context);
-      else await runCluster(plan, logFlags, stopRequest, context);
+      else await runCluster(plan, passedOn, stopRequest, context);
     });
 }
 
@@ -63,6 +68,7 @@ async function runSingle(
   const level = options.logLevel ?? (context.out.isErrorTerminal ? 'warn' : 'info');
   const flags = {
     ...nodeFlags(node, plan),
+    ...(options.backupUrl === undefined ? {} : { 'backup-url': options.backupUrl }),
     'log-level': level,
     'log-format': context.out.isErrorTerminal ? 'pretty' : 'json',
   };
