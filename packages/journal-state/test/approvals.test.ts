@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { APPROVAL_WINDOW_SECONDS, SYSTEM_IDENTITY, changesConfiguration } from '@pact-journal/journal-state';
+import {
+  APPROVAL_WINDOW_SECONDS,
+  SYSTEM_IDENTITY,
+  changesConfiguration,
+  deltaSize,
+} from '@pact-journal/journal-state';
 import type { ConfigEntry, JournalCommand, JournalState } from '@pact-journal/journal-state';
 import {
   JournalFixture,
@@ -89,6 +94,38 @@ describe('a vCluster whose policy wants two persons', () => {
     ['an emergency', anEmergencyStart(ML)],
   ])('lets through %s', (_what, entry) => {
     expect(guarded().try({ type: 'AppendEntry', entry }).result).not.toHaveProperty('pending');
+  });
+
+  it('lets agents, and nobody else, take over what its policy says that they may', () => {
+    const fixture = new JournalFixture();
+    fixture.assign('n1', 'ml');
+    fixture.setPolicy(
+      aPolicy('ml', {
+        two_person_approval: true,
+        auto_converge_categories: ['kernel', 'packages'],
+        require_ack_categories: ['packages'],
+      }),
+    );
+    const agent = anIdentity({ principal: 'node:n1', principal_type: 'Agent' });
+    const isPending = (declared: Parameters<typeof aCommit>[1], author = agent): boolean => {
+      const entry = aCommit(node('n1'), declared, { entry_type: 'AutoConverge', author });
+      const { result } = fixture.try({ type: 'AppendEntry', entry });
+      return result.type === 'EntryAppended' && result.pending === true;
+    };
+    expect(isPending(kernel('1'))).toBe(false);
+    expect(isPending(kernel('1'), anIdentity())).toBe(true);
+    expect(isPending({ packages: { slurm: '24' } })).toBe(true);
+    expect(isPending({ ...kernel('1'), files: { '/etc/motd': 'sha256:00' } })).toBe(true);
+    const question = { action: 'auto_converge', scope: node('n1'), proposed_change: aDelta(kernel('2')) };
+    expect(
+      fixture.journal.evaluate({ ...question, author: { ...agent, role: 'pact-ops-ml' } }),
+    ).toMatchObject({
+      authorized: true,
+    });
+    expect(fixture.journal.evaluate({ ...question, author: anIdentity() })).toMatchObject({
+      authorized: false,
+      approval: { pending: undefined },
+    });
   });
 
   it('needs two persons to switch the rule off, and then has the new policy under its author', () => {
@@ -300,9 +337,11 @@ describe('pending approvals', () => {
 });
 
 /** True for an entry that changes the configuration or policy of `ml`. */
-function concernsMl(journal: JournalState, { entry_type, expires, policy, scope }: ConfigEntry): boolean {
+function concernsMl(journal: JournalState, entry: ConfigEntry): boolean {
+  const { entry_type, expires, policy, scope, state_delta } = entry;
   const isChange = entry_type === 'PolicyUpdate' ? policy !== undefined : changesConfiguration(entry_type);
-  if (!isChange || expires !== undefined) return false;
+  const isEmpty = entry_type !== 'PolicyUpdate' && (state_delta === null || deltaSize(state_delta) === 0);
+  if (!isChange || expires !== undefined || (isEmpty && entry_type !== 'Rollback')) return false;
   if (scope === 'Global') return true;
   return ('VCluster' in scope ? scope.VCluster : journal.assignment(scope.Node)) === 'ml';
 }

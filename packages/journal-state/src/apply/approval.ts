@@ -3,6 +3,7 @@ import { changesConfiguration } from '../config/fold.ts';
 import { JournalStateError } from '../errors.ts';
 import { APPROVAL_WINDOW_SECONDS } from '../limits.ts';
 import type { EntryExtras } from '../log/entry-log.ts';
+import { convergesByItself } from '../policy/converging.ts';
 import type { PendingApproval } from '../tables/approvals.ts';
 import type { Tables } from '../tables/tables.ts';
 import { msToTimestamp, timestampToMs } from '../timestamp.ts';
@@ -42,12 +43,17 @@ export function twoPersonVCluster(tables: Tables, scope: Scope): VClusterId | un
 /**
  * The type of the entry that a second person would have to approve before it is appended; undefined where it is
  * appended at once. A PendingApproval that a client sends by itself asks for a commit of its delta. The end of a ttl
- * was approved along with its beginning, and an emergency cannot wait.
+ * was approved along with its beginning, an emergency cannot wait, and what agents may take over the policy has said.
  */
 export function proposedType(tables: Tables, entry: NewConfigEntry): EntryType | undefined {
   if (entry.entry_type === 'PendingApproval') return 'Commit';
   if (entry.expires !== undefined || !changesConfiguration(entry.entry_type)) return undefined;
-  return twoPersonVCluster(tables, entry.scope) === undefined ? undefined : entry.entry_type;
+  const vcluster = twoPersonVCluster(tables, entry.scope);
+  if (vcluster === undefined) return undefined;
+  const { author, entry_type, scope, state_delta } = entry;
+  const agreed =
+    scope !== 'Global' && convergesByItself(tables.policies.get(vcluster), entry_type, author, state_delta);
+  return agreed ? undefined : entry_type;
 }
 
 /** What asks for approval, as of the journal's time. */

@@ -5,7 +5,6 @@ import { canonicalJson } from '../canonical.ts';
 import { isJournalStateError } from '../errors.ts';
 import { formatScope, sameScope } from '../parse/scope.ts';
 import type { Tables } from '../tables/tables.ts';
-import { DELTA_KINDS } from '../types.ts';
 import type {
   EntrySeq,
   EntryType,
@@ -17,6 +16,7 @@ import type {
 } from '../types.ts';
 import { actionNamed, POLICY_ACTIONS, roleMay } from './actions.ts';
 import type { PolicyAction } from './actions.ts';
+import { convergesByItself, kindsToAsk } from './converging.ts';
 import { isWhitelisted } from './whitelist.ts';
 
 export interface EvaluationRequest {
@@ -85,7 +85,12 @@ export function evaluate(tables: Tables, request: EvaluationRequest): Evaluation
   const warning = objection !== undefined && policy.enforcement_mode === 'warn' ? { reason: objection } : {};
   const type = PROPOSED[action];
   const needing = type === undefined ? undefined : twoPersonVCluster(tables, scope);
-  if (type === undefined || needing === undefined) return { authorized: true, policy_ref, ...warning };
+  const delta = request.proposed_change ?? null;
+  const asked =
+    type !== undefined &&
+    needing !== undefined &&
+    !convergesByItself(tables.policies.get(needing), type, author, delta);
+  if (!asked) return { authorized: true, policy_ref, ...warning };
   return {
     authorized: false,
     policy_ref: tables.policies.get(needing).policy_id,
@@ -155,12 +160,7 @@ function policyAgainst({ action, policy, command, proposed_change }: Question): 
       if (command === undefined || isWhitelisted(policy.shell_whitelist, command)) return undefined;
       return `${command} is not in the policy's shell_whitelist`;
     case 'auto_converge': {
-      const allowed = policy.auto_converge_categories;
-      const changed =
-        proposed_change === undefined ? [] : DELTA_KINDS.filter((kind) => proposed_change[kind].length > 0);
-      const wrong = changed.filter(
-        (kind) => !allowed.includes(kind) || policy.require_ack_categories.includes(kind),
-      );
+      const wrong = kindsToAsk(policy, proposed_change ?? null);
       return wrong.length === 0
         ? undefined
         : `the policy does not let ${wrong.join(', ')} converge by themselves`;
