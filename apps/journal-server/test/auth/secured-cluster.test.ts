@@ -8,6 +8,7 @@ import { toNodeId } from '@pact-journal/raft-core';
 import { GrpcTransport } from '@pact-journal/raft-grpc';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PeerServerCredentials, peerTransportTls } from '../../src/auth/peer-tls.ts';
+import { call } from '../support/calls.ts';
 import { callPath, clientOf } from '../support/raw-call.ts';
 import { bearer, CLUSTER_ID, SecuredCluster, type SecuredNode } from '../support/secured-cluster.ts';
 
@@ -270,3 +271,25 @@ describe('the Raft port', () => {
     client.close();
   });
 });
+
+describe('the status', () => {
+  it('of a secured member names its certificates and when they run out', async () => {
+    const { follower } = await roles();
+    const service = new journal.ClusterServiceClient(follower.grpc, cluster.channel());
+    const { certificates } = await call(service, service.getStatus.bind(service), {}, await headers(ADMIN));
+    service.close();
+    expect(certificates.map(({ purpose }) => purpose)).toEqual(
+      expect.arrayContaining(['client port', 'peer']),
+    );
+    for (const { notAfter, subject, path } of certificates) {
+      expect(notAfter?.seconds).toBeGreaterThan(Date.now() / 1_000);
+      expect(subject).not.toBe('');
+      expect(() => readFileSync(path)).not.toThrow();
+    }
+  });
+});
+
+async function headers(role: string): Promise<Record<string, string>> {
+  const metadata = await cluster.as(role);
+  return { authorization: String(metadata.get('authorization')[0]) };
+}
