@@ -1,6 +1,9 @@
 /** Entry point of the command line: built to `dist/cli.js`, or run as it is with type stripping. */
 import { run } from './program.ts';
 
+// Deprecations of Node's are for those who write programs, not for those who run this one.
+process.noDeprecation = true;
+
 // A launcher that had to change to another Node waits for this process; when it is killed, this process ends too.
 if (process.env['PACT_JOURNAL_LAUNCHED'] === '1' && process.channel !== undefined) {
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
