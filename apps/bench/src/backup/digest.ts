@@ -1,4 +1,4 @@
-/** What the comparison of replicas costs: a digest after each batch that is applied, and every 256 entries. */
+/** What the comparison of replicas costs: a digest every 256 entries, and one a second. */
 import { toLogIndex, toTerm, type Entry } from '@pact-journal/raft-core';
 import { command, JournalMachine } from '../journal-load/commands.ts';
 

@@ -26,7 +26,7 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
   const { applyUs, digestUs } = measureDigest();
   ours['digest'] = { apply_us: round(applyUs), digest_us: round(digestUs) };
   print(
-    `applying a command takes ${String(round(applyUs))} us, the digest after it ${String(round(digestUs))} us`,
+    `applying a command takes ${String(round(applyUs))} us, a digest, taken every 256 of them and each second, ${String(round(digestUs))} us: ${String(round((100 * digestUs) / (256 * applyUs)))} %`,
   );
   if (values.only !== 'full') {
     const { plain, exporting, lagP50Seconds, lagP99Seconds } = await measureCost(

@@ -78,8 +78,6 @@ export class JournalMachine implements StateMachine<CommandResult> {
       changes.push(outcome.changes);
       if (entry.index % MARK_INTERVAL === 0) this.#checkpoints?.mark(entry.index, this.#state);
     }
-    const last = entries.at(-1);
-    if (last !== undefined) this.#checkpoints?.end(last.index, this.#state);
     for (const listener of this.#listeners) listener(changes);
     if (this.#tracing !== undefined || this.#log?.isLevelEnabled('debug') === true) {
       this.#tell(entries, results, performance.now() - startedMs);

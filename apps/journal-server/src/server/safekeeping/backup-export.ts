@@ -9,7 +9,8 @@ import { SnapshotUploader, type SnapshotUpload } from '../../backup/export/snaps
 import { Repository } from '../../backup/format/repository.ts';
 import { openStore } from '../../backup/store/open-store.ts';
 import type { Alarms } from '../alarms.ts';
-import type { Checkpoints } from '../checkpoints.ts';
+import { checkpointOf, type Checkpoints } from '../checkpoints.ts';
+import type { JournalMachine } from '../journal-machine.ts';
 import type { Logger } from '../log.ts';
 import type { RaftGroup } from '../raft-group.ts';
 
@@ -38,6 +39,7 @@ interface Opened {
 export interface BackupExportOptions {
   readonly config: ServerConfig;
   readonly group: RaftGroup;
+  readonly machine: JournalMachine;
   readonly checkpoints: Checkpoints;
   readonly alarms: Alarms;
   readonly log: Logger;
@@ -187,7 +189,7 @@ export class BackupExport {
   }
 
   #committedLog(): CommittedLog {
-    const { group, checkpoints } = this.#options;
+    const { group, machine, checkpoints } = this.#options;
     const { node, logStore } = group;
     // The status costs too much to be asked for with every batch.
     let applied: number = node.status().appliedIndex;
@@ -201,7 +203,9 @@ export class BackupExport {
       firstIndex: () => logStore.firstIndex(),
       appliedIndex: () => applied,
       entries: (low, high, maxSizeBytes) => logStore.entries(toLogIndex(low), toLogIndex(high), maxSizeBytes),
-      checkpoint: (atOrBefore) => checkpoints.atOrBefore(atOrBefore),
+      // Between the marks only the present state is known, which is what an export that keeps up ends with.
+      checkpoint: (atOrBefore) =>
+        atOrBefore === applied ? checkpointOf(applied, machine.state) : checkpoints.atOrBefore(atOrBefore),
       onApplied: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);

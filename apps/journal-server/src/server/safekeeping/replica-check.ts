@@ -3,6 +3,7 @@
  * same entries have the same digest; one that differs has gone astray (by a fault of its memory, its disk or its
  * software) and must neither boot nodes nor lead.
  */
+import { status } from '@grpc/grpc-js';
 import { journal } from '@pact-journal/journal-proto';
 import type { Alarms } from '../alarms.ts';
 import { MARK_INTERVAL, type Checkpoints, type DigestMark } from '../checkpoints.ts';
@@ -41,6 +42,8 @@ export class ReplicaCheck {
   #timer: NodeJS.Timeout | undefined;
   #refusal: string | undefined;
   #soundPeers: readonly number[] = [];
+  /** Members that answer but do not want to say their digest: worth a warning, once. */
+  readonly #refusing = new Set<number>();
   #differing: readonly number[] = [];
   #comparedIndex = 0;
   #stopped = false;
@@ -107,7 +110,7 @@ export class ReplicaCheck {
     const { nodeId, members } = facts();
     const others = members.filter(({ id, grpc }) => id !== nodeId && grpc !== '');
     if (others.length === 0 || this.#stopped) return;
-    const after = Math.max(0, (checkpoints.marksAfter(0).at(-1)?.index ?? 0) - MARKED_BACK);
+    const after = Math.max(0, checkpoints.lastIndex - MARKED_BACK);
     const answers = await Promise.all(others.map((member) => this.#ask(member, after)));
     for (const mark of checkpoints.marksAfter(after)) this.#note(nodeId, mark);
     for (const answer of answers) {
@@ -137,7 +140,12 @@ export class ReplicaCheck {
       return await this.#options.forwarder.ask(member, method, { marksAfter: after }, CALL_TIMEOUT_MS);
     } catch (error) {
       // A member that is down says nothing of its state; that it is down is told elsewhere.
-      this.#options.log.debug({ err: error, node_id: member.id }, 'a member does not say its digest');
+      const refused = isRefusal(error) && !this.#refusing.has(member.id);
+      if (isRefusal(error)) this.#refusing.add(member.id);
+      this.#options.log[refused ? 'warn' : 'debug'](
+        { err: error, node_id: member.id },
+        'a member does not say its digest, so its state is not compared',
+      );
       return undefined;
     }
   }
@@ -205,4 +213,11 @@ export class ReplicaCheck {
     log.error({ index, differing: this.#differing }, message);
     alarms.raise(OTHERS, message);
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return (
+    code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED || code === status.UNIMPLEMENTED
+  );
 }

@@ -46,6 +46,7 @@ export class Safekeeping {
     this.backup = new BackupExport({
       config,
       group,
+      machine,
       checkpoints,
       alarms,
       log,
