@@ -1,10 +1,8 @@
 /** This node's part in the Raft group: storage, network and state machine under one RaftNode. */
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CommandResult } from '@pact-journal/journal-state';
 import {
-  isRaftError,
   NotLeaderError,
   RaftNode,
   toLogIndex,
@@ -28,16 +26,13 @@ import type { JournalMachine } from './journal-machine.ts';
 import type { JournalClock } from './journal-clock.ts';
 import { askForMembers, askToJoin } from './joining.ts';
 import type { Logger } from './log.ts';
-import { founders, raftMember, readdress, selfMember } from './members.ts';
+import { founders, readdress, selfMember } from './members.ts';
+import { MembershipChanges } from './membership-changes.ts';
 import { PeerRefusals } from './peer-refusals.ts';
 import { factsOf } from './raft-facts.ts';
 import { readdressed, type Readdress } from './readdressed-transport.ts';
 import { releaseOf } from './release.ts';
-import type { NewMember, SnapshotFacts } from './services/cluster-service.ts';
-
-/** How long a membership change waits for another one that is under way. */
-const CHANGE_WAIT_MS = 5_000;
-const CHANGE_RETRY_MS = 20;
+import type { SnapshotFacts } from './services/cluster-service.ts';
 
 export interface RaftGroupOptions {
   readonly config: ServerConfig;
@@ -53,6 +48,7 @@ export interface RaftGroupOptions {
 
 export class RaftGroup {
   readonly node: RaftNode<CommandResult>;
+  readonly changes: MembershipChanges;
   readonly #config: ServerConfig;
   readonly snapshots: DirectorySnapshotStore;
   readonly logStore: Pick<LogStore, 'firstIndex' | 'entries'>;
@@ -88,6 +84,10 @@ export class RaftGroup {
       if (this.#leading) this.#commitTimes.record(performance.now(), toIndex);
     });
     this.#joiner = joinerOf(options);
+    this.changes = new MembershipChanges(node, {
+      whoLeads: () => this.whoLeads(),
+      isSoleVoter: () => this.isSoleVoter(),
+    });
   }
 
   /** Recovers what the data directory holds and starts taking part. */
@@ -215,58 +215,6 @@ export class RaftGroup {
       check();
     });
     await this.node.linearizableRead();
-  }
-
-  async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
-    const member = raftMember(id, raft, grpc, metrics, '');
-    await this.#change(() => this.node.addLearner(member, { promoteWhenCaughtUp }));
-  }
-
-  async promote(id: number): Promise<void> {
-    await this.#change(() => this.node.promote(toNodeId(id)));
-  }
-
-  async remove(id: number): Promise<void> {
-    await this.#stepAside(id);
-    await this.#change(() => this.node.remove(toNodeId(id)));
-  }
-
-  /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
-  async replace(oldId: number, newId: number): Promise<void> {
-    await this.#stepAside(oldId);
-    await this.#change(() =>
-      this.node.changeMembership([
-        { type: 'promote', id: toNodeId(newId) },
-        { type: 'remove', id: toNodeId(oldId) },
-      ]),
-    );
-  }
-
-  /** One change at a time; others, like a promotion that was asked for earlier, are soon over. */
-  async #change(change: () => Promise<void>): Promise<void> {
-    const giveUpMs = performance.now() + CHANGE_WAIT_MS;
-    for (;;) {
-      try {
-        await change();
-        return;
-      } catch (error) {
-        if (!isRaftError(error, 'membershipPending') || performance.now() > giveUpMs) throw error;
-        await sleep(CHANGE_RETRY_MS);
-      }
-    }
-  }
-
-  /**
-   * A leader that is to leave hands leadership over first, so that nobody has to wait for an election. Then it throws
-   * `NotLeaderError`: the change is its successor's. Where nobody can take over, the change itself is what happens.
-   */
-  async #stepAside(leaving: number): Promise<void> {
-    if (leaving !== this.#self.id || !this.#leading || this.isSoleVoter()) return;
-    await this.node.transferLeadership().catch((error: unknown) => {
-      if (!isRaftError(error)) throw error;
-    });
-    const successor = this.whoLeads();
-    if (successor !== undefined) throw successor;
   }
 
   async transferLeadership(to: number | undefined): Promise<void> {

@@ -1,0 +1,93 @@
+/** Changes of the group's members, as operators ask for them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  isRaftError,
+  toNodeId,
+  type NodeId,
+  type NotLeaderError,
+  type RaftNode,
+} from '@pact-journal/raft-core';
+import { raftMember } from './members.ts';
+import type { NewMember } from './services/cluster-service.ts';
+
+/** How long a change waits for another one that is under way. */
+const CHANGE_WAIT_MS = 5_000;
+const CHANGE_RETRY_MS = 20;
+
+type Node = Pick<
+  RaftNode<unknown>,
+  'id' | 'addLearner' | 'promote' | 'remove' | 'changeMembership' | 'transferLeadership'
+>;
+
+export interface Leadership {
+  /** Undefined while this node leads. */
+  readonly whoLeads: () => NotLeaderError | undefined;
+  /** Whether this node alone has a vote. */
+  readonly isSoleVoter: () => boolean;
+}
+
+/** All of them fail with raft-core's errors, `NotLeaderError` among them: then they are another node's to make. */
+export class MembershipChanges {
+  readonly #node: Node;
+  readonly #leadership: Leadership;
+
+  constructor(node: Node, leadership: Leadership) {
+    this.#node = node;
+    this.#leadership = leadership;
+  }
+
+  async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
+    const member = raftMember(id, raft, grpc, metrics, '');
+    await this.#change(() => this.#node.addLearner(member, { promoteWhenCaughtUp }));
+  }
+
+  async promote(id: number): Promise<void> {
+    await this.#change(() => this.#node.promote(toNodeId(id)));
+  }
+
+  async remove(id: number): Promise<void> {
+    const leaving = toNodeId(id);
+    await this.#stepAside(leaving);
+    await this.#change(() => this.#node.remove(leaving));
+  }
+
+  /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
+  async replace(oldId: number, newId: number): Promise<void> {
+    const [leaving, coming] = [toNodeId(oldId), toNodeId(newId)];
+    await this.#stepAside(leaving);
+    await this.#change(() =>
+      this.#node.changeMembership([
+        { type: 'promote', id: coming },
+        { type: 'remove', id: leaving },
+      ]),
+    );
+  }
+
+  /** One change at a time; others, like a promotion that was asked for earlier, are soon over. */
+  async #change(change: () => Promise<void>): Promise<void> {
+    const giveUpMs = performance.now() + CHANGE_WAIT_MS;
+    for (;;) {
+      try {
+        await change();
+        return;
+      } catch (error) {
+        if (!isRaftError(error, 'membershipPending') || performance.now() > giveUpMs) throw error;
+        await sleep(CHANGE_RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * A leader that is to leave hands leadership over first, so that nobody has to wait for an election. Then it throws
+   * `NotLeaderError`: the change is its successor's. Where nobody can take over, the change itself is what happens.
+   */
+  async #stepAside(leaving: NodeId): Promise<void> {
+    const { whoLeads, isSoleVoter } = this.#leadership;
+    if (leaving !== this.#node.id || whoLeads() !== undefined || isSoleVoter()) return;
+    await this.#node.transferLeadership().catch((error: unknown) => {
+      if (!isRaftError(error)) throw error;
+    });
+    const successor = whoLeads();
+    if (successor !== undefined) throw successor;
+  }
+}
