@@ -97,7 +97,7 @@ export class NodeLoop<Result> implements TransportHandler {
       [random.nextUint32(), random.nextUint32()],
     );
     this.leadership = new LeadershipView(options.id, this.events, this.directory);
-    this.#outbox = new Outbox(options.id, transport, snapshotStore, options.initialPeers ?? []);
+    this.#outbox = new Outbox(options);
     this.#duties = new LeaderDuties(this);
     this.keeper = new SnapshotKeeper(
       snapshotStore,
@@ -174,6 +174,7 @@ export class NodeLoop<Result> implements TransportHandler {
   halt(error: RaftError): void {
     this.#running = false;
     this.#ticker?.stop();
+    this.#outbox.stop();
     this.proposals.failAll(error);
     this.reads.failAll(error);
     this.membership.fail(error);

@@ -1,8 +1,15 @@
 /** The way out to the peers. */
 import { isLocalTarget } from '../core/message.ts';
 import type { LogIndex, Message, NodeId } from '../core/types.ts';
-import type { Member, SnapshotStore, StoredSnapshot, Transport } from './interfaces.ts';
+import type { Member, StoredSnapshot, Transport } from './interfaces.ts';
+import { CommitNotices } from './commit-notices.ts';
+import type { ResolvedOptions } from './options.ts';
 import { RecentSnapshots } from './recent-snapshots.ts';
+
+type OutboxOptions = Pick<
+  ResolvedOptions<never>,
+  'id' | 'transport' | 'snapshotStore' | 'initialPeers' | 'clock' | 'commitNoticeDelayMs'
+>;
 
 /** Hands messages to the transport, grouped by peer and in order, and remembers which snapshots they offer. */
 export class Outbox {
@@ -10,19 +17,30 @@ export class Outbox {
   readonly #transport: Transport;
   readonly #initialPeers: readonly Member[];
   readonly #snapshots: RecentSnapshots;
+  readonly #notices: CommitNotices;
 
-  constructor(self: NodeId, transport: Transport, store: SnapshotStore, initialPeers: readonly Member[]) {
-    this.#self = self;
+  constructor({
+    id,
+    transport,
+    snapshotStore,
+    initialPeers = [],
+    clock,
+    commitNoticeDelayMs,
+  }: OutboxOptions) {
+    this.#self = id;
     this.#transport = transport;
     this.#initialPeers = initialPeers;
-    this.#snapshots = new RecentSnapshots(store);
+    this.#snapshots = new RecentSnapshots(snapshotStore);
+    this.#notices = new CommitNotices(clock, commitNoticeDelayMs, (notices) => {
+      for (const notice of notices) transport.send(notice.to, [notice]);
+    });
   }
 
   /** Sends what is for peers; the rest is for this node's own threads. */
   send(messages: readonly Message[]): void {
     let byPeer: Map<NodeId, Message[]> | undefined;
     for (const message of messages) {
-      if (isLocalTarget(message.to) || message.to === this.#self) continue;
+      if (isLocalTarget(message.to) || message.to === this.#self || this.#notices.holds(message)) continue;
       byPeer ??= new Map<NodeId, Message[]>();
       const queued = byPeer.get(message.to);
       if (queued === undefined) byPeer.set(message.to, [message]);
@@ -42,7 +60,14 @@ export class Outbox {
       known.set(member.id, member.address === '' ? (beforehand.get(member.id) ?? member) : member);
     }
     known.delete(this.#self);
+    // Whoever is a member no more learns it from the commit index.
+    this.#notices.flush();
     this.#transport.setPeers([...known.values()]);
+  }
+
+  /** Sends nothing any more of its own accord. */
+  stop(): void {
+    this.#notices.stop();
   }
 
   /** The newest snapshot, for a peer that will ask for it. */
