@@ -1,6 +1,6 @@
 /**
  * `boot`: one replica process streaming a boot of 150,000 incompressible bytes, against nginx with one worker serving
- * the same bytes, both over HTTP/2 without TLS, driven by h2load in turn.
+ * the same bytes, both over HTTP/2, driven by h2load in turn; `--tls`: both with TLS 1.3 and the same cipher.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,6 +15,8 @@ import type { H2LoadRun } from '../commit/h2load.ts';
 import { requireDebianPackages } from '../commit/processes.ts';
 import { percentile, print, round, thousands } from '../report.ts';
 import type { BenchReport } from '../report.ts';
+import { makeCertificate } from './certificate.ts';
+import type { TlsFiles } from './certificate.ts';
 import { startNginx } from './nginx.ts';
 
 const SIZE_BYTES = 150_000;
@@ -37,11 +39,17 @@ interface Replica extends Server {
   stop(): Promise<void>;
 }
 
-async function startReplica(): Promise<Replica> {
+async function startReplica(tls: TlsFiles | undefined): Promise<Replica> {
   const script = fileURLToPath(new URL('./server.ts', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, script, `--size-bytes=${SIZE_BYTES}`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const encryption =
+    tls === undefined ? [] : [`--cert=${tls.cert}`, `--key=${tls.key}`, `--cipher=${tls.cipher}`];
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, script, `--size-bytes=${SIZE_BYTES}`, ...encryption],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout });
   const [line] = (await Promise.race([
@@ -94,13 +102,15 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     args: [...args],
     options: {
       json: { type: 'boolean' },
+      tls: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '5' },
       requests: { type: 'string', default: '20000' },
     },
   });
   await requireDebianPackages({ h2load: 'nghttp2-client', nginx: 'nginx-light' });
-  const nginx = await startNginx(randomBytes(SIZE_BYTES));
-  const replica = await startReplica();
+  const tls = values.tls ? await makeCertificate() : undefined;
+  const nginx = await startNginx(randomBytes(SIZE_BYTES), tls);
+  const replica = await startReplica(tls);
   try {
     const ours: Record<string, unknown> = {};
     const peer: Record<string, unknown> = {};
@@ -114,6 +124,7 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
           ...shape,
           requests,
           ...(message === undefined ? {} : { message }),
+          ...(tls === undefined ? {} : { tlsCipher: tls.cipher }),
         });
         if (outcome.failed > 0)
           throw new Error(`${outcome.failed} of ${requests} requests to ${address}${path} failed`);
@@ -141,5 +152,6 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     };
   } finally {
     await Promise.all([nginx.stop(), replica.stop()]);
+    await tls?.remove();
   }
 }

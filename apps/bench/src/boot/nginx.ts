@@ -1,10 +1,11 @@
-/** nginx (Debian: nginx-light) with one worker, serving a file over HTTP/2 without TLS. */
+/** nginx (Debian: nginx-light) with one worker, serving a file over HTTP/2, in plain text or with TLS 1.3. */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsFiles } from './certificate.ts';
 
 export interface Nginx {
   readonly address: string;
@@ -12,12 +13,12 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-export async function startNginx(body: Uint8Array): Promise<Nginx> {
+export async function startNginx(body: Uint8Array, tls?: TlsFiles): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), 'pact-bench-nginx-'));
   const port = await freePort();
   await mkdir(join(folder, 'www'));
   await writeFile(join(folder, 'www', 'overlay'), body);
-  await writeFile(join(folder, 'nginx.conf'), configuration(folder, port));
+  await writeFile(join(folder, 'nginx.conf'), configuration(folder, port, tls));
   const nginx = spawn('nginx', ['-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')], {
     stdio: 'inherit',
   });
@@ -37,7 +38,7 @@ export async function startNginx(body: Uint8Array): Promise<Nginx> {
 }
 
 /** What a careful operator would set for static files. */
-function configuration(folder: string, port: number): string {
+function configuration(folder: string, port: number, tls: TlsFiles | undefined): string {
   const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
@@ -56,8 +57,14 @@ function configuration(folder: string, port: number): string {
       open_file_cache max=16 inactive=1h;
       open_file_cache_valid 1h;
       http2_max_concurrent_streams 1024;
-      server { listen 127.0.0.1:${port} http2 backlog=4096; root ${folder}/www; location / { default_type application/octet-stream; } }
+      server { listen 127.0.0.1:${port} ${tls === undefined ? '' : 'ssl'} http2 backlog=4096; ${encryption(tls)} root ${folder}/www; location / { default_type application/octet-stream; } }
     }`;
+}
+
+function encryption(tls: TlsFiles | undefined): string {
+  if (tls === undefined) return '';
+  const { cert, key, cipher } = tls;
+  return `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites ${cipher};`;
 }
 
 async function freePort(): Promise<number> {

@@ -1,5 +1,6 @@
 /** One replica as boots see it: a journal state, its overlay, the front. Prints where it listens. */
 import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Server } from '@grpc/grpc-js';
 import { BootFront, BootServer } from '@pact-journal/boot-stream';
@@ -13,7 +14,14 @@ import {
 import type { JournalCommand } from '@pact-journal/journal-state';
 import { checksumOf, OverlayManager, WorkerCompressor } from '@pact-journal/overlay-builder';
 
-const { values } = parseArgs({ options: { 'size-bytes': { type: 'string', default: '150000' } } });
+const { values } = parseArgs({
+  options: {
+    'size-bytes': { type: 'string', default: '150000' },
+    cert: { type: 'string' },
+    key: { type: 'string' },
+    cipher: { type: 'string' },
+  },
+});
 
 const state = new JournalState({ sha256: (bytes) => createHash('sha256').update(bytes).digest('hex') });
 
@@ -65,6 +73,20 @@ const bootServer = new BootServer({
     onAppended: () => () => undefined,
   },
 });
-const front = new BootFront({ bootServer, grpcServer: new Server() });
+const { cert, key, cipher } = values;
+const tls =
+  cert === undefined || key === undefined
+    ? undefined
+    : {
+        cert: readFileSync(cert),
+        key: readFileSync(key),
+        minVersion: 'TLSv1.3' as const,
+        ...(cipher === undefined ? {} : { ciphers: cipher }),
+      };
+const front = new BootFront({
+  bootServer,
+  grpcServer: new Server(),
+  ...(tls === undefined ? {} : { tls }),
+});
 const { port } = await front.listen('127.0.0.1', 0);
 process.stdout.write(`${JSON.stringify({ port })}\n`);

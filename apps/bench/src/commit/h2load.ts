@@ -23,6 +23,8 @@ export interface H2LoadOptions {
   readonly connections: number;
   readonly streams: number;
   readonly requests: number;
+  /** The one cipher of TLS 1.3 to speak; absent: plain text. */
+  readonly tlsCipher?: string;
 }
 
 /** A gRPC length-prefixed message (gRPC over HTTP/2, "Length-Prefixed-Message"). */
@@ -51,7 +53,8 @@ export async function h2load(options: H2LoadOptions): Promise<H2LoadRun> {
         '--threads=1',
         ...(message === undefined ? [] : grpc),
         `--log-file=${log}`,
-        `http://${options.address}${options.path}`,
+        ...(options.tlsCipher === undefined ? [] : [`--tls13-ciphers=${options.tlsCipher}`]),
+        `${options.tlsCipher === undefined ? 'http' : 'https'}://${options.address}${options.path}`,
       ],
       { maxBuffer: 16 * 1024 * 1024 },
     );
