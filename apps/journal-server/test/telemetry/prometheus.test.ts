@@ -11,12 +11,16 @@ import { TestCluster, type TestNode } from '../support/test-cluster.ts';
 
 const RULES = fileURLToPath(new URL('../../deploy/prometheus/rules.yml', import.meta.url));
 const DASHBOARD = new URL('../../deploy/grafana/pact-journal.json', import.meta.url);
-/** These have a value only once something has gone wrong. */
-const ONLY_IN_TROUBLE = [
+/** These have a value only once something has gone wrong, or, of the backup, where one is configured. */
+const NOT_ALWAYS_THERE = [
   'pact_alarms_raised',
   'pact_raft_callers_refused_total',
   'pact_journal_overlay_failures_total',
   'pact_auth_failures_total',
+  'pact_backup_failing',
+  'pact_backup_failures_total',
+  'pact_backup_lag_entries',
+  'pact_backup_lag_seconds',
 ];
 
 let cluster: TestCluster;
@@ -106,7 +110,7 @@ describe('the metrics', () => {
       expect(missing.filter((name) => !families.has(name))).toEqual([]);
     }
     // And Prometheus has a value of each.
-    const wanted = [...used].filter((name) => !ONLY_IN_TROUBLE.includes(name)).sort();
+    const wanted = [...used].filter((name) => !NOT_ALWAYS_THERE.includes(name)).sort();
     await expect
       .poll(async () => {
         const known = await prometheus.metricNames();
