@@ -11,7 +11,10 @@ export function watchRaft(
   log: Logger,
   alarms: Alarms,
   onFatal: (error: RaftError) => void,
+  onRemoved: () => void,
 ): void {
+  // A node that joins reads of the members before it.
+  let wasMember = node.status().members.some(({ id }) => id === node.id);
   node.on('leaderChange', ({ leaderId, leader, term }) => {
     metrics.leaderChanged();
     log.info(
@@ -25,10 +28,13 @@ export function watchRaft(
   });
   node.on('membershipChange', ({ index, members }) => {
     log.info({ index, members: members.map(({ id, role }) => ({ id, role })) }, 'membership changed');
-    if (members.some(({ id }) => id === node.id)) return;
+    const removed = wasMember && !members.some(({ id }) => id === node.id);
+    wasMember = members.some(({ id }) => id === node.id);
+    if (!removed) return;
     const message = `node ${String(node.id)} is no member any more; stop it and remove its data directory, whose id is used up`;
     alarms.raise('removed', message);
     log.warn(message);
+    onRemoved();
   });
   node.on('appendDurable', (event) => {
     metrics.appendDurable(event);

@@ -1,4 +1,5 @@
 /** A journal server: one replica with everything around it, from start to stop. */
+import type { RaftError } from '@pact-journal/raft-core';
 import type { Server as HttpServer } from 'node:http';
 import { formatAddress, type ServerConfig } from '../config/index.ts';
 import { Security } from '../auth/index.ts';
@@ -141,10 +142,16 @@ export class RunningServer {
     });
     this.#parts = parts;
     watchClock(this.#clock, this.#alarms, log, this.#signal);
-    watchRaft(group.node, parts.metrics, log, this.#alarms, (error) => {
+    const failed = (error: RaftError): void => {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });
-    });
+    };
+    // It hears of no leader any more, so writers must not stay with it.
+    const removed = (): void => {
+      parts.grpc.health.setServing(false);
+      void parts.grpc.drain();
+    };
+    watchRaft(group.node, parts.metrics, log, this.#alarms, failed, removed);
     parts.metrics.snapshotOf(await group.snapshotTimeMs());
     await this.#listen(parts);
     await group.joinIfNew();
