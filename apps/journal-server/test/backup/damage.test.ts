@@ -11,8 +11,10 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { JournalClient } from '@pact-journal/journal-client';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
@@ -261,4 +263,31 @@ test('each sequence can be restored, as a cluster of its own', async () => {
   }
   expect(ids.size).toBe(6);
   expect(ids).not.toContain('pact');
+});
+
+test('what an interrupted restore has left is made anew, and what somebody else put there is left alone', async () => {
+  const target = join(directory, 'again');
+  const staging = `${target}.restoring`;
+  mkdirSync(join(staging, 'raft'), { recursive: true });
+  const foreign = await runHere(['restore', '--from', sound, '--data-dir', target]);
+  expect(foreign.code).toBe(4);
+  expect(failureLine(foreign)).toContain(staging);
+  expect(readdirSync(staging)).toEqual(['raft']);
+  writeFileSync(join(staging, 'restoring.json'), '{}\n');
+  const again = await runHere(['restore', '--from', sound, '--data-dir', target, '--json']);
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+  expect(readdirSync(target)).toEqual(['raft']);
+  expect(readdirSync(directory)).not.toContain('again.restoring');
+});
+
+test('a person sees a bar with rate and time left; a program that reads along sees nothing of it', async () => {
+  const target = join(directory, 'watched');
+  const args = ['restore', '--from', sound, '--data-dir', target].map((arg) => `'${arg}'`).join(' ');
+  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  const command = `'${process.execPath}' --conditions=@pact-journal/source '${main}' ${args}`;
+  const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'], {
+    env: { ...process.env, TERM: 'xterm' },
+  });
+  expect(stdout).toMatch(/restored [\d.]+ \w*B of [\d.]+ \w*B, .*\/s, .+ left/u);
+  expect(stdout).toContain('head hash');
 });

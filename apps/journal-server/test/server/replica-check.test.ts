@@ -7,6 +7,7 @@ import { DirectorySnapshotStore, DiskFileSystem } from '@pact-journal/wal-storag
 import { afterEach, expect, test, vi } from 'vitest';
 import { JournalMachine } from '../../src/server/journal-machine.ts';
 import { runCli, runHere } from '../cli/run-cli.ts';
+import { SecuredCluster } from '../support/secured-cluster.ts';
 import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
 
 afterEach(killAllNodes);
@@ -130,3 +131,17 @@ test('a replica that differs raises an alarm, boots no node, does not lead, and 
     await cluster.stop();
   }
 }, 120_000);
+
+test('members that speak TLS and check who calls compare their digests all the same', async () => {
+  const cluster = await SecuredCluster.start({ nodes: 3, flags: { 'digest-interval': '200ms' } });
+  try {
+    for (const { metrics } of cluster.nodes) {
+      await vi.waitFor(
+        async () => expect(await metric(metrics, 'pact_replica_digest_compared_index')).toBeGreaterThan(0),
+        { timeout: 20_000 },
+      );
+    }
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
