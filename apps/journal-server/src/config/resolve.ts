@@ -36,6 +36,7 @@ export function resolveConfig(given: readonly EffectiveSetting[]): Resolution {
     ...addressConflicts(config, merged.advertise, self, origin),
     ...coLocationConflicts(config, origin),
     ...timingConflicts(config, origin),
+    ...backupConflicts(config, origin),
     ...lokiConflicts(config, origin),
     ...securityConflicts(config, origin),
   ].map((problem) => (problem.where === 'default' ? { ...problem, where: 'configuration' } : problem));
@@ -167,6 +168,14 @@ function coLocationConflicts(config: ServerConfig, origin: OriginOf): readonly C
 function overlaps(left: string, right: string): boolean {
   const [a, b] = [`${resolvePath(left)}/`, `${resolvePath(right)}/`];
   return a.startsWith(b) || b.startsWith(a);
+}
+
+/** The rest of an address is judged when the store is opened; one of another kind will never be one. */
+function backupConflicts({ backup }: ServerConfig, origin: OriginOf): readonly ConfigProblem[] {
+  const { url } = backup;
+  if (!url.includes('://') || url.startsWith('file:///') || /^s3:\/\/[^/?@]+(?:[/?]|$)/.test(url)) return [];
+  const message = `backup.url is ${JSON.stringify(url)}, expected s3://BUCKET/PREFIX without credentials, or file:///DIRECTORY`;
+  return [{ code: 'conflict', where: origin('backup.url'), message }];
 }
 
 function timingConflicts(config: ServerConfig, origin: OriginOf): readonly ConfigProblem[] {

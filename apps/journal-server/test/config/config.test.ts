@@ -381,3 +381,20 @@ test('SETTINGS.md is what `pact-journal config reference` prints', async () => {
   const file = new URL('../../SETTINGS.md', import.meta.url).pathname;
   expect(await readFile(file, 'utf8')).toBe(settingsReference());
 });
+
+test.each(['gs://bucket/p', 's3://key:secret@bucket/p', 's3://', 'file://elsewhere/p'])(
+  'backup.url %j is refused before anything is started',
+  async (url) => {
+    await expect(loadConfig({ environment: {}, flags: { 'backup-url': url } })).rejects.toThrow(
+      'backup.url is',
+    );
+  },
+);
+
+test.each(['', '/mnt/backup', 'file:///mnt/backup', 's3://bucket', 's3://bucket/p?region=r'])(
+  'backup.url %j is taken',
+  async (url) => {
+    const { config } = await loadConfig({ environment: {}, flags: { 'backup-url': url } });
+    expect(config.backup.url).toBe(url);
+  },
+);

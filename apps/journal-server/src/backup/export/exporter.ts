@@ -36,10 +36,12 @@ export interface ExportObserver {
   exported(index: number): void;
   sent(sizeBytes: number): void;
   snapshot(index: number, sentBytes: number): void;
-  /** The export, or a snapshot, has failed and will be tried again. */
-  failed(error: unknown): void;
-  recovered(): void;
+  /** A part of the export has failed and will be tried again. */
+  failed(part: ExportPart, error: unknown): void;
+  recovered(part: ExportPart): void;
 }
+
+export type ExportPart = 'log' | 'snapshot';
 
 const RETRY_MS = { first: 500, last: 30_000 } as const;
 /** How often it is looked whether a snapshot is due and whether another leader has taken over. */
@@ -95,25 +97,22 @@ class Leadership {
 
   /** Never rejects. Ends when the signal says so, or a later leader has taken over. */
   async run(): Promise<void> {
-    await this.#untilStopped(() => this.#session(), 'recovers itself');
+    await this.#untilStopped('log', () => this.#session());
     await this.#uploading;
   }
 
   /** Runs `work` until it succeeds, with back-off. */
-  async #untilStopped(
-    work: () => Promise<void>,
-    recovers: 'recovers itself' | 'recovers now',
-  ): Promise<void> {
+  async #untilStopped(part: ExportPart, work: () => Promise<void>): Promise<void> {
     const { observer } = this.#options;
     for (let delayMs: number = RETRY_MS.first; !this.#signal.aborted;) {
       const startedMs = performance.now();
       try {
         await work();
-        if (recovers === 'recovers now') observer.recovered();
+        observer.recovered(part);
         return;
       } catch (error) {
         if (this.#signal.aborted || isBackupError(error, 'fenced')) return;
-        observer.failed(error);
+        observer.failed(part, error);
         // After a time of success it begins anew.
         if (performance.now() - startedMs > RETRY_MS.last) delayMs = RETRY_MS.first;
       }
@@ -129,7 +128,7 @@ class Leadership {
     await repository.announceWriter(this.#term, nodeId, now);
     let cursor = await this.#resume();
     this.#tell(cursor);
-    this.#options.observer.recovered();
+    this.#options.observer.recovered('log');
     let choresDueMs = performance.now() + CHORES_MS;
     while (!this.#signal.aborted) {
       const startedMs = performance.now();
@@ -280,7 +279,7 @@ class Leadership {
   #upload(given: StoredSnapshot | undefined, cursor?: Cursor): void {
     const { uploader, observer, repository, retention, snapshotIntervalMs } = this.#options;
     let stored = given;
-    const uploading = this.#untilStopped(async () => {
+    const uploading = this.#untilStopped('snapshot', async () => {
       const { record, sentBytes } = await uploader.upload(stored, this.#signal).catch((error: unknown) => {
         // It may have been superseded here in the meantime; any later one does as well.
         stored = undefined;
@@ -291,7 +290,7 @@ class Leadership {
       observer.snapshot(record.index, sentBytes);
       if (cursor === undefined) observer.exported(record.index);
       await prune(repository, retention, Date.now());
-    }, 'recovers now');
+    });
     this.#uploading = uploading.then(() => {
       this.#uploading = undefined;
     });

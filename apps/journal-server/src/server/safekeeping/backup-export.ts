@@ -3,7 +3,7 @@ import { toLogIndex } from '@pact-journal/raft-core';
 import type { ServerConfig } from '../../config/index.ts';
 import { isBackupError } from '../../backup/errors.ts';
 import type { CommittedLog } from '../../backup/export/committed-log.ts';
-import { Exporter } from '../../backup/export/exporter.ts';
+import { Exporter, type ExportPart } from '../../backup/export/exporter.ts';
 import { LagClock } from '../../backup/export/lag.ts';
 import { SnapshotUploader, type SnapshotUpload } from '../../backup/export/snapshot-upload.ts';
 import { Repository } from '../../backup/format/repository.ts';
@@ -61,7 +61,8 @@ export class BackupExport {
   #opened: Promise<Opened> | undefined;
   #exporting = false;
   #exportedIndex: number | undefined;
-  #failure: string | undefined;
+  /** Why each part of the export fails at the moment. */
+  readonly #failing = new Map<ExportPart, string>();
   #lastSnapshot: Date | undefined;
   #sentBytes = 0;
   #leadership = 0;
@@ -88,7 +89,7 @@ export class BackupExport {
       exportedIndex: this.#exportedIndex,
       lagEntries: exporting ? this.#lag.entries : undefined,
       lagSeconds: exporting ? this.#lag.seconds(performance.now()) : undefined,
-      failure: this.#failure,
+      failure: this.#failure(),
       lastSnapshot: this.#lastSnapshot,
       sentBytes: this.#sentBytes,
       failures: this.#failures,
@@ -128,7 +129,7 @@ export class BackupExport {
       this.#lag.applied(group.node.status().appliedIndex, performance.now());
       exporter.start(term);
     } catch (error) {
-      if (isBackupError(error)) this.#failed(error);
+      if (isBackupError(error)) this.#failed('log', error);
       else log.debug({ err: error }, 'leadership ended before the export had begun');
     }
   }
@@ -137,7 +138,8 @@ export class BackupExport {
     this.#leadership += 1;
     this.#exporting = false;
     this.#exportedIndex = undefined;
-    this.#recovered();
+    this.#recovered('log');
+    this.#recovered('snapshot');
     void this.#opened?.then(({ exporter }) => exporter.stop()).catch(() => undefined);
   }
 
@@ -181,8 +183,8 @@ export class BackupExport {
           this.#noteSnapshot(sentBytes);
           this.#options.log.info({ index, sent_bytes: sentBytes }, 'restore point exported');
         },
-        failed: (error) => this.#failed(error),
-        recovered: () => this.#recovered(),
+        failed: (part, error) => this.#failed(part, error),
+        recovered: (part) => this.#recovered(part),
       },
     });
     return { exporter, uploader, close: () => store.close() };
@@ -218,13 +220,18 @@ export class BackupExport {
     this.#sentBytes += sentBytes;
   }
 
-  #failed(error: unknown): void {
+  #failure(): string | undefined {
+    return this.#failing.get('log') ?? this.#failing.get('snapshot');
+  }
+
+  #failed(part: ExportPart, error: unknown): void {
     const { alarms, log } = this.#options;
     const reason = error instanceof Error ? error.message : String(error);
     const code = isBackupError(error) ? error.code : 'internal';
     this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
-    if (this.#failure !== reason) log.warn({ err: error, code }, `the backup fails: ${reason}`);
-    this.#failure = reason;
+    if (this.#failing.get(part) !== reason)
+      log.warn({ err: error, code, part }, `the backup fails: ${reason}`);
+    this.#failing.set(part, reason);
     const reach =
       this.#exportedIndex === undefined
         ? 'how far it reaches is not known here'
@@ -232,11 +239,10 @@ export class BackupExport {
     alarms.raise(ALARM, `the backup fails and is tried again: ${reason}; ${reach}`);
   }
 
-  #recovered(): void {
+  #recovered(part: ExportPart): void {
     const { alarms, log } = this.#options;
-    if (this.#failure !== undefined) log.info('the backup goes on');
-    this.#failure = undefined;
-    alarms.clear(ALARM);
+    if (this.#failing.delete(part)) log.info({ part }, 'the backup goes on');
+    if (this.#failing.size === 0) alarms.clear(ALARM);
   }
 
   #watchLag(): void {
