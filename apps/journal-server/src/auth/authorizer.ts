@@ -91,7 +91,19 @@ function roleFor(caller: User, row: Row, targets: readonly Target[], view: Journ
   return role.name;
 }
 
-function rolesOf({ roles }: User): readonly Role[] {
+/** By caller, because a caller makes many calls. */
+const parsed = new WeakMap<User, readonly Role[]>();
+
+function rolesOf(user: User): readonly Role[] {
+  let roles = parsed.get(user);
+  if (roles === undefined) {
+    roles = parseRoles(user);
+    parsed.set(user, roles);
+  }
+  return roles;
+}
+
+function parseRoles({ roles }: User): readonly Role[] {
   return roles.flatMap((name): readonly Role[] => {
     if (name === ADMIN_ROLE) return [{ kind: 'admin', name }];
     const [, kind, vclusterId] = /^pact-(ops|viewer)-(.+)$/.exec(name) ?? [];

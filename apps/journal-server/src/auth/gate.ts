@@ -50,6 +50,14 @@ interface Known {
   readonly load: Load;
 }
 
+/** What a connection's last token was, and whose. */
+interface LastToken {
+  readonly authorization: string;
+  /** Of the verifier, when it found the token good. */
+  readonly generation: number;
+  readonly caller: Caller;
+}
+
 /** What callers of one name have open. */
 interface Load {
   readonly name: string;
@@ -70,6 +78,7 @@ export class Gate {
   readonly #options: GateOptions;
   /** By connection: certificates do not change on one. */
   readonly #certificates = new WeakMap<Socket, ByCertificate | AuthError>();
+  readonly #lastTokens = new WeakMap<Socket, LastToken>();
   readonly #known = new WeakMap<Caller, Known>();
   /** By name, while there are calls open. */
   readonly #loads = new Map<string, Load>();
@@ -102,12 +111,26 @@ export class Gate {
     if (byCertificate?.kind === 'member') return byCertificate;
     const { authorization } = headers;
     // A token says more than the certificate of the machine that it is used on.
-    if (authorization !== undefined) return this.#byToken(authorization, byCertificate);
+    if (authorization !== undefined) return this.#byLastToken(socket, authorization, byCertificate);
     if (byCertificate !== undefined) return byCertificate;
     throw new AuthError(
       'missingCredentials',
       'this journal needs to know who calls: log in and send a token, or present a client certificate',
     );
+  }
+
+  /** Most calls of a connection carry the token of the one before: comparing is cheaper than looking it up. */
+  #byLastToken(
+    socket: Socket,
+    authorization: string,
+    byCertificate: ComputeNode | undefined,
+  ): Caller | Promise<Caller> {
+    const generation = this.#options.tokens?.generation ?? 0;
+    const last = this.#lastTokens.get(socket);
+    if (last?.authorization === authorization && last.generation === generation) return last.caller;
+    const caller = this.#byToken(authorization, byCertificate);
+    if (!(caller instanceof Promise)) this.#lastTokens.set(socket, { authorization, generation, caller });
+    return caller;
   }
 
   #byToken(authorization: string, byCertificate: ComputeNode | undefined): Caller | Promise<Caller> {

@@ -24,6 +24,7 @@ const NODE_ID = /^[A-Za-z0-9._:-]{1,253}$/;
 export class TokenVerifier {
   readonly #options: TokenVerifierOptions;
   readonly #good = new Map<string, User | ComputeNode>();
+  #generation = 0;
 
   constructor(options: TokenVerifierOptions) {
     this.#options = options;
@@ -39,8 +40,14 @@ export class TokenVerifier {
     throw new AuthError('tokenExpired', 'the token has expired; log in again');
   }
 
+  /** Changes whenever tokens that were good may not be any more. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** Every token is looked at anew. */
   forget(): void {
+    this.#generation += 1;
     this.#good.clear();
   }
 
