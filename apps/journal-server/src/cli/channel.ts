@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import type { GlobalOptions } from './context.ts';
 import { CliError } from './errors.ts';
 
 /** Files of PEM; all undefined: TLS with the system's authorities and no certificate. */
@@ -16,7 +15,10 @@ export interface TlsFlags {
 export async function channelOf({
   tls,
   token,
-}: GlobalOptions): Promise<{ readonly token?: string; readonly credentials?: ChannelCredentials }> {
+}: {
+  readonly tls: TlsFlags | undefined;
+  readonly token: string | undefined;
+}): Promise<{ readonly token?: string; readonly credentials?: ChannelCredentials }> {
   const known = token === undefined ? {} : { token };
   const options = await tlsOptions(tls);
   if (options === undefined) return known;

@@ -82,7 +82,7 @@ export function toGenerated(message: Message): GeneratedMessage {
     entries: message.entries.map((item) => ({
       term: item.term,
       index: item.index,
-      type: entryTypeNumber(item.type) as 0 | 1 | 2,
+      type: entryTypeNumber(item.type),
       data: item.data,
     })),
     commit: message.commit,
