@@ -6,7 +6,7 @@ import { authorize, rowOf, type Grant } from './authorizer.ts';
 import { ANYBODY, decodeCaller, type Caller } from './caller.ts';
 import { AuthError, isAuthError, type AuthErrorCode, type AuthReason } from './errors.ts';
 import { CALLER_KEY } from './gate.ts';
-import type { Row } from './roles.ts';
+import { BOOT_ROW, SUBSCRIBE_ROW, type Row } from './roles.ts';
 
 export interface AccessOptions {
   /** False: everybody may do everything, and authors are who they say. */
@@ -15,6 +15,11 @@ export interface AccessOptions {
   /** Told of every refusal. Must not throw. */
   readonly onRefusal: (reason: AuthReason, path: string) => void;
 }
+
+const BOOT_ROWS: Readonly<Record<FrontCall['method'], Row>> = {
+  StreamBootConfig: BOOT_ROW,
+  SubscribeConfigUpdates: SUBSCRIBE_ROW,
+};
 
 /** Callers whose encoded form is remembered. */
 const REMEMBERED_MAX = 16_384;
@@ -54,7 +59,7 @@ export class Access {
     request: Pick<FrontCall, 'nodeId' | 'vclusterId'>,
   ): void {
     try {
-      this.authorize(caller, `/pact.stream.BootConfigService/${method}`, request);
+      this.authorizeBy(BOOT_ROWS[method], caller, request);
     } catch (error) {
       if (!isAuthError(error)) throw error;
       const code = error.code === 'permissionDenied' ? 'permissionDenied' : 'unauthenticated';

@@ -153,6 +153,10 @@ export const OPERATION_ROW = row(audit.recordOperation, 'write', {
   node: true,
 });
 
+/** Decided by the front, which reads their requests itself. */
+export const BOOT_ROW = row(boots.streamBootConfig, 'read', { on: booting, node: true });
+export const SUBSCRIBE_ROW = row(boots.subscribeConfigUpdates, 'read', { on: booting, node: true });
+
 export const ROLES: readonly Row[] = [
   ENTRY_ROW,
   row(configs.getEntry, 'read', { on: entryAt, node: true }),
@@ -205,8 +209,8 @@ export const ROLES: readonly Row[] = [
   row(policies.listPendingApprovals, 'read', { on: ({ scopeFilter }) => filtered(scopeFilter) }),
   row(policies.decideApproval, 'write', { on: proposal }),
 
-  row(boots.streamBootConfig, 'read', { on: booting, node: true }),
-  row(boots.subscribeConfigUpdates, 'read', { on: booting, node: true }),
+  BOOT_ROW,
+  SUBSCRIBE_ROW,
 
   standard('/grpc.health.v1.Health/Check'),
   standard('/grpc.health.v1.Health/Watch'),
