@@ -106,6 +106,18 @@ test('of writers of the same object exactly one succeeds', async () => {
   }
 });
 
+test('finding out whether writes are conditional leaves no object behind', async () => {
+  for (const server of [s3, plainS3]) {
+    const store = await openStore(server.url('probing'));
+    await store.create('log/a', bytes('a'));
+    store.close();
+    const whole = await openStore(server.url(''));
+    expect(await listAll(whole, 'probing/')).toEqual([]);
+    expect((await listAll(whole, 'probing/log/')).map(({ key }) => key)).toEqual(['probing/log/a']);
+    whole.close();
+  }
+});
+
 test('large objects go up in parts, encrypted and with a checksum as the address says', async () => {
   const store = await openStore(s3.url('sse', '&sse=aws:kms&kms-key=alias/backup'));
   await store.write('chunks/large', sourceOf(Buffer.alloc(17 * 1024 * 1024)));

@@ -1,4 +1,5 @@
 /** Objects in a bucket, through the S3 API. */
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
@@ -81,7 +82,7 @@ export class S3Store implements ObjectStore {
   /** Asks the server for something that it must refuse: to create an object that is there. */
   async #honoursConditions(signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#conditional !== undefined) return this.#conditional;
-    const probe = 'probe';
+    const probe = `probe-${randomUUID()}`;
     try {
       for (let attempt = 0; attempt < 2; attempt += 1)
         await this.#create(probe, Buffer.from('conditional\n'), signal);
@@ -89,6 +90,8 @@ export class S3Store implements ObjectStore {
     } catch (error) {
       if (!isPrecondition(error)) throw error;
       this.#conditional = true;
+    } finally {
+      await this.remove([probe]).catch(() => undefined);
     }
     return this.#conditional;
   }
