@@ -6,6 +6,7 @@ import { lowerBound } from '../src/log/growable.ts';
 import { SegmentLog, segmentRecords } from '../src/log/segment-log.ts';
 import { CowTable } from '../src/tables/cow-table.ts';
 import { ExpirationQueue } from '../src/tables/expirations.ts';
+import { RequestIndex } from '../src/tables/request-index.ts';
 import { TableDigest, recordDigest } from '../src/tables/table-digest.ts';
 import { msToTimestamp, timestampToMs } from '../src/timestamp.ts';
 
@@ -224,6 +225,36 @@ describe('lowerBound', () => {
         const expected = sorted.findIndex((candidate) => candidate >= value);
         expect(lowerBound(sorted, value)).toBe(expected < 0 ? sorted.length : expected);
       }),
+    );
+  });
+});
+
+describe('the index of request ids', () => {
+  it('finds what a map would, also where digests collide or are the same', () => {
+    const size = 6;
+    const step = fc.record({ id: fc.nat({ max: 12 }), home: fc.constantFrom(0, 1, 15, -1) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const ids = new Array<string>(size).fill('');
+        const slots = new Map<string, number>();
+        const homes = new Map<string, number>();
+        const index = new RequestIndex(size, (slot) => ids[slot] ?? '');
+        const digest = (id: string): { high: number; low: number } => ({ high: 7, low: homes.get(id) ?? 0 });
+        let next = 0;
+        for (const { id: number, home } of steps) {
+          const id = String(number);
+          if (!homes.has(id)) homes.set(id, home);
+          for (const known of homes.keys()) expect(index.find(known, digest(known))).toBe(slots.get(known));
+          if (slots.has(id)) continue;
+          const slot = next++ % size;
+          if (slots.delete(ids[slot] ?? '')) index.remove(slot);
+          ids[slot] = id;
+          slots.set(id, slot);
+          index.add(slot, digest(id));
+          expect(index.digestOf(slot)).toEqual(digest(id));
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 });

@@ -176,8 +176,10 @@ function changesOf(tables: Tables, entry: ConfigEntry, layer: Layer): StateChang
   const state = entry.expires === undefined ? STATE_AFTER[entry_type] : undefined;
   const changed = state !== undefined && tables.nodes.setState(layer.nodeNumber, state);
   const isNews = changed || tables.nodes.size > nodesBefore;
-  const changes = { entry, staleOverlays: NO_VCLUSTERS };
-  return withEmergency(entry, isNews ? { ...changes, nodeState: scope.Node } : changes);
+  const changes: StateChanges = isNews
+    ? { entry, staleOverlays: NO_VCLUSTERS, nodeState: scope.Node }
+    : { entry, staleOverlays: NO_VCLUSTERS };
+  return withEmergency(entry, changes);
 }
 
 function withEmergency(entry: ConfigEntry, changes: StateChanges): StateChanges {

@@ -170,9 +170,12 @@ export class EntryLog {
 
 const NO_EXTRAS: EntryExtras = {};
 
-type Unhashed = Omit<ConfigEntry, 'hash'> & { hash?: string };
+type Unhashed = Omit<ConfigEntry, 'hash'> & { hash?: string | undefined };
 
-/** Nearly all entries. Written out: what a spread costs would show with a million of them. */
+/**
+ * Nearly all entries. Written out, with room for the hash, which JSON leaves out as long as it is undefined: what a
+ * spread or a field added later costs would show with a million of them.
+ */
 function plainEntry(entry: NewConfigEntry, timestamp: Timestamp, sequence: EntrySeq): Unhashed {
   const { author, emergency_reason, entry_type, message } = entry;
   const { parent, policy_ref, scope, state_delta, ttl_seconds } = entry;
@@ -181,6 +184,7 @@ function plainEntry(entry: NewConfigEntry, timestamp: Timestamp, sequence: Entry
       author,
       emergency_reason,
       entry_type,
+      hash: undefined,
       parent,
       policy_ref,
       scope,
@@ -194,6 +198,7 @@ function plainEntry(entry: NewConfigEntry, timestamp: Timestamp, sequence: Entry
     author,
     emergency_reason,
     entry_type,
+    hash: undefined,
     message,
     parent,
     policy_ref,

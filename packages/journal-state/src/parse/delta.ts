@@ -68,10 +68,9 @@ export function parseStateDelta(json: unknown, path = ''): StateDelta {
 }
 
 function parseItems(kind: DeltaKind, json: unknown, path: string): readonly DeltaItem[] {
-  if (json === undefined) return NO_ITEMS;
+  if (json === undefined || (Array.isArray(json) && json.length === 0)) return NO_ITEMS;
   const base = path === '' ? kind : `${path}.${kind}`;
   if (!Array.isArray(json)) return refuse(base, 'an array', json);
-  if (json.length === 0) return NO_ITEMS;
   if (json.length > DELTA_ITEMS_MAX) refuseSize(base, `${String(DELTA_ITEMS_MAX)} items`);
   const items = json.map((item: unknown, at) => parseItem(kind, item, base, at));
   if (items.length > 1) refuseRepeatedKeys(items, base);

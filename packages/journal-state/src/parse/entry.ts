@@ -93,6 +93,39 @@ function parseTtl(value: unknown, path: string): number | null {
 
 const joined = (path: string, field: string): string => (path === '' ? field : `${path}.${field}`);
 
+/** How messages name the fields of an entry at `path`: made once, because a million entries are at the same one. */
+function fieldPaths(path: string): FieldPaths {
+  return {
+    author: joined(path, 'author'),
+    emergencyReason: joined(path, 'emergency_reason'),
+    entryType: joined(path, 'entry_type'),
+    expires: joined(path, 'expires'),
+    message: joined(path, 'message'),
+    parent: joined(path, 'parent'),
+    policyRef: joined(path, 'policy_ref'),
+    scope: joined(path, 'scope'),
+    stateDelta: joined(path, 'state_delta'),
+    ttlSeconds: joined(path, 'ttl_seconds'),
+  };
+}
+
+interface FieldPaths {
+  readonly author: string;
+  readonly emergencyReason: string;
+  readonly entryType: string;
+  readonly expires: string;
+  readonly message: string;
+  readonly parent: string;
+  readonly policyRef: string;
+  readonly scope: string;
+  readonly stateDelta: string;
+  readonly ttlSeconds: string;
+}
+
+/** Where commands have their entry. */
+const COMMAND_PATH = 'entry';
+const COMMAND_FIELD_PATHS = fieldPaths(COMMAND_PATH);
+
 /**
  * Reads what a client asks to append and brings it to its normal form (see `parseStateDelta`). Fields that the journal
  * adds (`sequence`, `timestamp`, `hash`, `policy`, `proposal`, `decision`) are dropped. An empty message is none.
@@ -101,20 +134,42 @@ const joined = (path: string, field: string): string => (path === '' ? field : `
  */
 export function parseNewEntry(json: unknown, path = ''): NewConfigEntry {
   const fields = record(json, path, ENTRY_FIELDS);
-  const at = (field: string): string => joined(path, field);
-  const expires = entrySeqOrNull(fields['expires'], at('expires'));
-  const message = textOrNull(fields['message'], at('message'), TEXT_SIZE_BYTES_MAX);
+  const at = path === COMMAND_PATH ? COMMAND_FIELD_PATHS : fieldPaths(path);
+  const expires = entrySeqOrNull(fields['expires'], at.expires);
+  const message = textOrNull(fields['message'], at.message, TEXT_SIZE_BYTES_MAX) ?? '';
   const delta = fields['state_delta'];
+  const author = parseIdentity(fields['author'], at.author);
+  const emergency_reason = textOrNull(fields['emergency_reason'], at.emergencyReason, TEXT_SIZE_BYTES_MAX);
+  const entry_type = oneOf(fields['entry_type'], at.entryType, ENTRY_TYPES);
+  const parent = entrySeqOrNull(fields['parent'], at.parent);
+  const policy_ref = textOrNull(fields['policy_ref'], at.policyRef, TEXT_SIZE_BYTES_MAX);
+  const scope = parseScope(fields['scope'], at.scope);
+  const state_delta = delta === undefined || delta === null ? null : parseStateDelta(delta, at.stateDelta);
+  const ttl_seconds = parseTtl(fields['ttl_seconds'], at.ttlSeconds);
+  // Nearly all have a message and nothing to end; a spread for each of a million would show.
+  if (message !== '' && expires === null) {
+    return {
+      author,
+      emergency_reason,
+      entry_type,
+      message,
+      parent,
+      policy_ref,
+      scope,
+      state_delta,
+      ttl_seconds,
+    };
+  }
   return {
-    author: parseIdentity(fields['author'], at('author')),
-    emergency_reason: textOrNull(fields['emergency_reason'], at('emergency_reason'), TEXT_SIZE_BYTES_MAX),
-    entry_type: oneOf(fields['entry_type'], at('entry_type'), ENTRY_TYPES),
+    author,
+    emergency_reason,
+    entry_type,
     ...(expires === null ? {} : { expires }),
-    ...(message === null || message === '' ? {} : { message }),
-    parent: entrySeqOrNull(fields['parent'], at('parent')),
-    policy_ref: textOrNull(fields['policy_ref'], at('policy_ref'), TEXT_SIZE_BYTES_MAX),
-    scope: parseScope(fields['scope'], at('scope')),
-    state_delta: delta === undefined || delta === null ? null : parseStateDelta(delta, at('state_delta')),
-    ttl_seconds: parseTtl(fields['ttl_seconds'], at('ttl_seconds')),
+    ...(message === '' ? {} : { message }),
+    parent,
+    policy_ref,
+    scope,
+    state_delta,
+    ttl_seconds,
   };
 }

@@ -27,6 +27,8 @@ export const assignedTo = (node: NodeRecord): VClusterId | null =>
 export class NodeTable {
   readonly digest = new TableDigest();
   readonly #records = new CowTable<NodeRecord>();
+  /** The nodes' states once more, side by side: most changes change nothing, and need not look at the record for it. */
+  readonly #states: ConfigState[] = [];
   readonly #numbers = new Map<ComputeNodeId, number>();
   readonly #members = new Map<VClusterId, Set<number>>();
 
@@ -80,6 +82,7 @@ export class NodeTable {
   /** Adds a node read back from a snapshot, and returns its number. */
   restore(record: NodeRecord): number {
     const number = this.#records.push(record);
+    this.#states.push(record.state);
     this.#numbers.set(record.node_id, number);
     for (const { vcluster_id } of record.assignments) if (vcluster_id !== null) this.#membersSet(vcluster_id);
     const vcluster = assignedTo(record);
@@ -94,12 +97,13 @@ export class NodeTable {
 
   /** Sets the state of the node with this number. Returns whether that was a change. */
   setState(number: number, state: ConfigState): boolean {
+    if (this.#states[number] === state) return false;
     const node = this.#records.at(number);
-    if (node.state === state) return false;
     const base = nodeDigest(number, node.node_id);
     this.digest.remove(stateDigest(base, node.state));
     this.digest.add(stateDigest(base, state));
     this.#records.set(number, { node_id: node.node_id, state, assignments: node.assignments });
+    this.#states[number] = state;
     return true;
   }
 

@@ -3,6 +3,7 @@ import { assert } from '../errors.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { CommandResult } from '../types.ts';
 import { CowTable } from './cow-table.ts';
+import { RequestIndex } from './request-index.ts';
 import { TableDigest, extendDigest, recordDigest } from './table-digest.ts';
 import type { RecordDigest } from './table-digest.ts';
 
@@ -42,7 +43,7 @@ export class RequestTable {
   readonly #ids = new CowTable<string>();
   readonly #results = new CowTable<KeptResult>();
   /** Of the last `REQUEST_IDS_MAX`. */
-  readonly #slots = new Map<string, number>();
+  readonly #index = new RequestIndex(RING_SIZE, (slot) => this.#ids.at(slot));
   #total = 0;
 
   /** Number of request ids ever remembered. */
@@ -51,7 +52,7 @@ export class RequestTable {
   }
 
   find(requestId: string): CommandResult | undefined {
-    const slot = this.#slots.get(requestId);
+    const slot = this.#index.find(requestId, recordDigest(requestId));
     return slot === undefined ? undefined : unkeep(this.#results.at(slot));
   }
 
@@ -59,14 +60,19 @@ export class RequestTable {
     const forgotten = this.#total - REQUEST_IDS_MAX;
     if (forgotten >= 0) {
       const slot = forgotten % RING_SIZE;
-      const id = this.#ids.at(slot);
-      this.#slots.delete(id);
-      this.digest.remove(requestDigest(id, this.#results.at(slot), forgotten));
+      this.#index.remove(slot);
+      this.digest.remove(requestDigest(this.#index.digestOf(slot), this.#results.at(slot), forgotten));
     }
     const kept = keep(result);
-    this.#slots.set(requestId, this.#put(requestId, kept));
-    this.digest.add(requestDigest(requestId, kept, this.#total));
+    this.#learn(this.#put(requestId, kept), requestId, kept);
     this.#total += 1;
+  }
+
+  /** Has the newest request found by its id. */
+  #learn(slot: number, requestId: string, kept: KeptResult): void {
+    const id = recordDigest(requestId);
+    this.#index.add(slot, id);
+    this.digest.add(requestDigest(id, kept, this.#total));
   }
 
   #put(requestId: string, kept: KeptResult): number {
@@ -94,8 +100,7 @@ export class RequestTable {
       const kept = keep(result);
       const slot = this.#put(request_id, kept);
       if (this.#total < total - REQUEST_IDS_MAX) return;
-      this.#slots.set(request_id, slot);
-      this.digest.add(requestDigest(request_id, kept, this.#total));
+      this.#learn(slot, request_id, kept);
     });
     this.#total = total;
   }
@@ -125,8 +130,8 @@ export class RequestTable {
   }
 }
 
-function requestDigest(requestId: string, kept: KeptResult, ordinal: number): RecordDigest {
-  const id = recordDigest(requestId);
+/** `id` is the digest of the request id. */
+function requestDigest(id: RecordDigest, kept: KeptResult, ordinal: number): RecordDigest {
   if (typeof kept === 'number') return extendDigest(id, ordinal, kept);
   return extendDigest(
     recordDigest(kept.type === 'Ok' ? 'Ok' : `${kept.code} ${kept.reason}`, id),
