@@ -141,7 +141,7 @@ test('a store that is down, slow, full, denies access or answers with wrong byte
     s3.fault = (request) =>
       request.method === 'GET' && request.url?.includes('/log/') === true ? { kind: 'corrupt' } : undefined;
     const wrong = await runHere(['backup', 'verify', url]);
-    expect(wrong.code).toBe(5);
+    expect(wrong).toMatchObject({ code: 5 });
     s3.fault = () => undefined;
   });
   const { findings, gaps, state } = await verified(url);
@@ -199,12 +199,26 @@ test('any node, a learner too, exports a restore point on demand; another one mo
   const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
   try {
     const learner = cluster.places[1]?.grpc ?? '';
-    await journal.append(aCommit(vcluster('ml'), { kernel: { a: 'x'.repeat(100_000) } }));
+    const { sequence } = await journal.append(
+      aCommit(vcluster('ml'), { kernel: { a: 'x'.repeat(100_000) } }),
+    );
     const create = async (): Promise<{ readonly index: number; readonly sent_bytes: number }> => {
       const result = await runHere(['--endpoint', learner, 'backup', 'create', '--json']);
       expect(result).toMatchObject({ code: 0, stderr: '' });
       return JSON.parse(result.stdout) as { readonly index: number; readonly sent_bytes: number };
     };
+    // The learner follows a moment later.
+    const boot = [
+      '--endpoint',
+      learner,
+      'boot',
+      'n1',
+      '--vcluster',
+      'ml',
+      '--min-sequence',
+      String(sequence),
+    ];
+    expect(await runHere(boot)).toMatchObject({ code: 0 });
     const first = await create();
     expect(first.sent_bytes).toBeGreaterThan(0);
     // Once the overlay that follows from the commit is stored, nothing changes any more.

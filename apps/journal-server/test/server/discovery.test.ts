@@ -86,6 +86,7 @@ describe('server reflection', () => {
     expect(service.map(({ name }) => name).sort()).toEqual([
       'grpc.health.v1.Health',
       'pact.journal.AuditService',
+      'pact.journal.BackupService',
       'pact.journal.ClusterService',
       'pact.journal.ConfigService',
       'pact.journal.JournalAppendService',
