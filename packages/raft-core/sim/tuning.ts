@@ -32,6 +32,7 @@ export function planWorld(random: SeededRandom): WorldPlan {
       heartbeatTicks: pick(1, 2, 3),
       readOnlyOption: pick('safe', 'leaseBased'),
       messageMaxBytes,
+      commitNoticeDelayMs: pick(0, 0, 2),
       inflightMaxMessages: pick(1, 3, 20),
       inflightMaxBytes: messageMaxBytes * pick(1, 4, 100),
       pendingProposalsMaxBytes: pick(5_000, 50_000, 1_000_000),
