@@ -34,6 +34,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text);
 
+/** The same text in memory of its own: one that was cut out of a longer text would keep all of that in memory. */
+export function detached(text: string): string {
+  const copy: unknown = JSON.parse(JSON.stringify(text));
+  return typeof copy === 'string' ? copy : text;
+}
+
 /** Throws a TypeError on bytes that are not UTF-8. */
 export const decodeUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
 

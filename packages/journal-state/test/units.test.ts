@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { JournalState, entrySeq } from '@pact-journal/journal-state';
+import { aDelta, aCommit, anEnvelope } from '@pact-journal/journal-state/testing';
 import { describe, expect, it } from 'vitest';
 import { base64DecodedLength, decodeBase64, encodeBase64 } from '../src/base64.ts';
 import { SEGMENT_RECORDS_MAX, SEGMENT_SIZE_BYTES_MAX } from '../src/limits.ts';
@@ -6,6 +8,7 @@ import { lowerBound } from '../src/log/growable.ts';
 import { SegmentLog, segmentRecords } from '../src/log/segment-log.ts';
 import { CowTable } from '../src/tables/cow-table.ts';
 import { ExpirationQueue } from '../src/tables/expirations.ts';
+import { readEntryFacts } from '../src/snapshot/entry-facts.ts';
 import { RequestIndex } from '../src/tables/request-index.ts';
 import { TableDigest, recordDigest } from '../src/tables/table-digest.ts';
 import { msToTimestamp, timestampToMs } from '../src/timestamp.ts';
@@ -255,6 +258,61 @@ describe('the index of request ids', () => {
         }
       }),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe('the facts that a restore reads from an entry', () => {
+  it('are those of the parsed entry, whatever its items say', () => {
+    const words = [
+      '',
+      'x',
+      'more than a dozen characters',
+      'a "quote"',
+      '\\',
+      '{"',
+      '"],"mounts":[]',
+      ',"value":"',
+      'ü',
+      '\ud800',
+    ];
+    const word = fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 4 }));
+    const item = fc.record(
+      {
+        action: fc.constantFrom('Add' as const, 'Modify' as const, 'Remove' as const),
+        previous: fc.option(word),
+        value: fc.option(word),
+      },
+      { requiredKeys: ['action'] },
+    );
+    const items = fc.dictionary(
+      word.filter((key) => key !== '' && key !== '__proto__'),
+      item,
+      { maxKeys: 2 },
+    );
+    const kinds = fc.record({ files: items, kernel: items, services: items }, { requiredKeys: [] });
+    fc.assert(
+      fc.property(kinds, (declared) => {
+        const journal = new JournalState();
+        const entry = aCommit({ Node: 'n1' }, declared, { message: ',"state_delta":null' });
+        journal.apply(anEnvelope({ type: 'AppendEntry', entry }));
+        const appended = journal.entry(entrySeq(0));
+        const text = new TextDecoder().decode(
+          journal
+            .snapshot()
+            .sections.flatMap((section) => (section.key === 'entries/open' ? [...section.records()] : []))[0],
+        );
+        expect(readEntryFacts(text)).toEqual({
+          entry_type: 'Commit',
+          hash: appended?.hash,
+          parent: null,
+          principal: 'ada@example.org',
+          scope: { Node: 'n1' },
+          sequence: 0,
+          state_delta: aDelta(declared),
+        });
+      }),
+      { numRuns: 1000 },
     );
   });
 });

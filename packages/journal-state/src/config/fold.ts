@@ -141,7 +141,10 @@ export class ConfigFold {
     if (delta === null) return;
     const version = { seq: entry.sequence, setBy: entry.sequence };
     for (const kind of DELTA_KINDS) {
-      for (const item of delta[kind]) {
+      const items = delta[kind];
+      // Most kinds have none, and an iterator for each of them is what a million entries would pay for.
+      if (items.length === 0) continue;
+      for (const item of items) {
         layer.set(this.#scopes.keys.intern(kind, item.key), version, declaredBy(item, entry.sequence));
       }
     }

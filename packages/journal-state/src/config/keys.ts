@@ -1,3 +1,4 @@
+import { detached } from '../canonical.ts';
 import { recordDigest } from '../tables/table-digest.ts';
 import type { DeltaKind } from '../types.ts';
 import type { ConfigKey } from './cell.ts';
@@ -27,8 +28,9 @@ export class KeyTable {
     const keys = this.#kinds[kind];
     let known = keys.get(key);
     if (known === undefined) {
-      known = { kind, key, digest: recordDigest(key, recordDigest(kind)), cells: [] };
-      keys.set(key, known);
+      // A restore cuts keys out of the entries' texts.
+      known = { kind, key: detached(key), digest: recordDigest(key, recordDigest(kind)), cells: [] };
+      keys.set(known.key, known);
     }
     return known;
   }

@@ -1,4 +1,4 @@
-import { decodeUtf8 } from '../canonical.ts';
+import { decodeUtf8, detached } from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
 import { JournalStateError, assert } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
@@ -119,7 +119,8 @@ export class EntryLog {
     const known = this.#authorNumbers.get(principal);
     if (known !== undefined) return known;
     const number = this.#byAuthor.length;
-    this.#authorNumbers.set(principal, number);
+    // A restore cuts principals out of the entries' texts.
+    this.#authorNumbers.set(detached(principal), number);
     this.#byAuthor.push(new GrowableUint32());
     return number;
   }

@@ -1,5 +1,5 @@
 import { decodeBase64 } from '../base64.ts';
-import { decodeUtf8, encodeUtf8, formatHash } from '../canonical.ts';
+import { decodeUtf8, detached, formatHash } from '../canonical.ts';
 import { JournalStateError, isJournalStateError } from '../errors.ts';
 import { journalFrom } from '../journal-state.ts';
 import type { JournalState, JournalStateOptions } from '../journal-state.ts';
@@ -175,7 +175,7 @@ export class RestoreBuilder {
     } else {
       this.#verifyEntry(bytes, text, facts.sequence, facts.hash);
       const { scopes } = this.#tables;
-      const layer = scopes.find(facts.scope) ?? scopes.layer(detached(facts.scope));
+      const layer = scopes.find(facts.scope) ?? scopes.layer(detachedScope(facts.scope));
       this.#tables.entries.restored(facts, facts.principal, layer);
       this.#tables.followConfig(facts, layer);
     }
@@ -222,9 +222,8 @@ export class RestoreBuilder {
   }
 }
 
-/** The same scope with a name of its own: one that was cut out of an entry's text would keep all of that in memory. */
-function detached(scope: Scope): Scope {
-  const copy = (name: string): string => decodeUtf8(encodeUtf8(name));
+/** The same scope with a name of its own, instead of one cut out of an entry's text. */
+function detachedScope(scope: Scope): Scope {
   if (scope === 'Global') return scope;
-  return 'VCluster' in scope ? { VCluster: copy(scope.VCluster) } : { Node: copy(scope.Node) };
+  return 'VCluster' in scope ? { VCluster: detached(scope.VCluster) } : { Node: detached(scope.Node) };
 }

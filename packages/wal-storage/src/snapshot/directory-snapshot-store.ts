@@ -19,7 +19,6 @@ import { chunkFileName, layoutOf } from '../layout.ts';
 import type { Layout } from '../layout.ts';
 import type { PayloadFormat } from '../log/line.ts';
 import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
-import { Slices } from '../slices.ts';
 import { Catalogue, chunksOf, recordOf, snapshotPath } from './catalogue.ts';
 import type { SnapshotRecord } from './catalogue.ts';
 import { ChunkReader, ChunkWriter, isIntact } from './chunks.ts';
@@ -29,6 +28,7 @@ import type { ChunkInfo, OpenSection, SealedSection } from './manifest.ts';
 import { readManifest } from './manifest-reader.ts';
 import type { ReadManifest } from './manifest-reader.ts';
 import { ManifestWriter } from './manifest-writer.ts';
+import { EachRecord } from './each-record.ts';
 import { decodeOpenLine } from './open-section.ts';
 import { fetchPiece, throwIfAborted } from './receiver.ts';
 
@@ -308,7 +308,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
           section.kind === 'sealed'
             ? this.#sealedRecords(section, readers, following)
             : this.#openRecords(record.path, section);
-        yield { key: section.key, records };
+        yield { key: section.key, records: new EachRecord(records) };
       }
     } finally {
       for (const sha256 of pinned) this.#catalogue.unpin(sha256);
@@ -320,22 +320,16 @@ export class DirectorySnapshotStore implements SnapshotStore {
     section: SealedSection,
     idle: ChunkReader[],
     following: ReadonlyMap<ChunkInfo, ChunkInfo | undefined>,
-  ): AsyncGenerator<Uint8Array> {
+  ): AsyncGenerator<Iterable<Uint8Array>> {
     const reader = idle.pop() ?? new ChunkReader(this.#fileSystem, this.#layout.chunks);
-    const slices = new Slices();
     try {
-      for (const chunk of section.chunks) {
-        for (const record of await reader.records(chunk, following.get(chunk))) {
-          yield record;
-          if (slices.isUsedUp) await slices.breathe();
-        }
-      }
+      for (const chunk of section.chunks) yield await reader.records(chunk, following.get(chunk));
     } finally {
       idle.push(reader);
     }
   }
 
-  async *#openRecords(path: string, section: OpenSection): AsyncGenerator<Uint8Array> {
+  async *#openRecords(path: string, section: OpenSection): AsyncGenerator<Iterable<Uint8Array>> {
     const file = await this.#fileSystem.open(path, 'read');
     try {
       for await (const line of readLines(file, section.offset, section.offset + section.sizeBytes)) {
@@ -344,7 +338,7 @@ export class DirectorySnapshotStore implements SnapshotStore {
           const message = `${path}: section ${section.key} was damaged after it was verified`;
           throw new WalStorageError('corrupt', message, { path });
         }
-        yield* records;
+        yield records;
       }
     } finally {
       await file.close();
