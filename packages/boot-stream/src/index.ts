@@ -14,6 +14,7 @@ export type { ConfigUpdate, SubscribeOptions } from './client/subscribe.ts';
 export { BootStreamError, isBootStreamError } from './errors.ts';
 export type { BootStreamErrorCode, BootStreamErrorOptions } from './errors.ts';
 export type { Admission, Admit, Admitted, FrontRequest, Refused } from './front/admission.ts';
+export type { AddressLimits } from './front/doorkeeper.ts';
 export { FRONT_KEY_PREFIX } from './front/forwarder.ts';
 export { BootFront, FRONT_PEER_KEY } from './front/front.ts';
 export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd, FrontTls } from './front/front.ts';

@@ -306,6 +306,18 @@ export const settings = {
       32_768,
       'connections of clients at once',
     ),
+    maxConnectionsPerAddress: setting(
+      integer(1, 1_000_000),
+      'max-connections-per-address',
+      4_096,
+      'connections at once of clients at one address; needs authentication',
+    ),
+    connectionRatePerAddress: setting(
+      integer(1, 1_000_000),
+      'connection-rate-per-address',
+      64,
+      'connections a second that clients at one address may open in the long run, and 16 times as many at once; needs authentication',
+    ),
     maxSessionMemory: setting(
       size(2 ** 20, 2 ** 36),
       'max-session-memory',

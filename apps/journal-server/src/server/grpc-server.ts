@@ -1,6 +1,6 @@
 /** The clients' port: boots on the fast path, every other service on grpc-js, health and reflection. */
 import { Server } from '@grpc/grpc-js';
-import { BootFront, type BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
+import { BootFront, type AddressLimits, type BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
 import type { Security } from '../auth/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { journal, policy } from '@pact-journal/journal-proto';
@@ -81,7 +81,8 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     unaryMethods: context.rpc.frontMethods,
     grpcServer: server,
     ...(tls === undefined ? {} : { tls }),
-    ...(admit === undefined ? {} : { admit }),
+    // Where nobody is authenticated, everybody on this machine is trusted with it.
+    ...(admit === undefined ? {} : { admit, perAddress: addressLimits(limits) }),
     authorize: ({ method, nodeId, vclusterId, metadata }) => {
       const caller = access.callerOf((name) => metadata[name]);
       access.authorizeBoot(caller, method, { nodeId, vclusterId });
@@ -97,4 +98,21 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   });
   security.renews(front);
   return { front, health, drain: () => appends.drain() };
+}
+
+/** How long who flooded opens no connection. */
+const FLOOD_PENALTY_MS = 10_000;
+/** Seconds of the long-run rate that may be used up at once. */
+const BURST_S = 16;
+
+function addressLimits({
+  maxConnectionsPerAddress,
+  connectionRatePerAddress,
+}: ServerConfig['limits']): AddressLimits {
+  return {
+    connectionsMax: maxConnectionsPerAddress,
+    connectionsPerSecond: connectionRatePerAddress,
+    connectionsBurst: BURST_S * connectionRatePerAddress,
+    penaltyMs: FLOOD_PENALTY_MS,
+  };
 }

@@ -186,9 +186,12 @@ describe('limits', () => {
 
   it('streams that are opened and reset at once end the connection, and nobody else notices', async () => {
     const running = await start();
+    const bystander = clientOf(running.only.grpc, running.channel());
+    const admin = await running.as('pact-platform-admin');
+    expect(await callPath(bystander, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
     const session = await sessionTo(running);
     const closed = new Promise((resolve) => session.once('close', resolve));
-    const [authorization] = (await running.as('pact-platform-admin')).get('authorization');
+    const [authorization] = admin.get('authorization');
     const headers = { ...POST, [constants.HTTP2_HEADER_PATH]: WATCH, authorization: String(authorization) };
     let opened = 0;
     while (!session.destroyed && !session.closed) {
@@ -200,7 +203,79 @@ describe('limits', () => {
     }
     expect(opened).toBeLessThan(5_000);
     await closed;
-    await stillServes(running);
+    expect(await callPath(bystander, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    bystander.close();
+  });
+});
+
+describe('floods', () => {
+  const CALL = { ...POST, [constants.HTTP2_HEADER_PATH]: STATUS } as const;
+
+  it('of headers that are too large end the connection and turn its address away, and the server can stop', async () => {
+    const running = await start({ flags: { 'max-header-size': '4KiB' } });
+    const client = clientOf(running.only.grpc, running.channel());
+    const admin = await running.as('pact-platform-admin');
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {
+      ...running.tls(),
+      maxSendHeaderBlockLength: 1024 * 1024,
+    });
+    const closed = new Promise((resolve) => session.on('error', () => undefined).once('close', resolve));
+    await new Promise((resolve) => session.once('remoteSettings', resolve));
+    const big = Object.fromEntries(
+      Array.from({ length: 60 }, (_, at) => [`x-${String(at)}`, 'y'.repeat(1_000)]),
+    );
+    for (let count = 0; count < 100; count += 1)
+      session.request({ ...CALL, ...big }).on('error', () => undefined);
+    await closed;
+    const again = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, running.tls());
+    await new Promise((resolve) => again.on('error', () => undefined).once('close', resolve));
+    // Who was there before goes on.
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    client.close();
+  });
+
+  it('that their client leaves at once do not keep the server from stopping', async () => {
+    const running = await start();
+    const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {
+      ...running.tls(),
+      maxSendHeaderBlockLength: 1024 * 1024,
+    });
+    session.on('error', () => undefined);
+    await new Promise((resolve) => session.once('remoteSettings', resolve));
+    const big = Object.fromEntries(
+      Array.from({ length: 60 }, (_, at) => [`x-${String(at)}`, 'y'.repeat(1_000)]),
+    );
+    for (let count = 0; count < 15; count += 1)
+      session.request({ ...CALL, ...big }).on('error', () => undefined);
+    await new Promise((resolve) => session.ping(resolve));
+    session.destroy();
+    await running.only.server.stop();
+  });
+
+  it('of connections are turned away before their handshake, and who is connected goes on', async () => {
+    const running = await start({ flags: { 'connection-rate-per-address': '1' } });
+    const client = clientOf(running.only.grpc, running.channel());
+    const admin = await running.as('pact-platform-admin');
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    const [host = '', port] = running.only.grpc.split(':');
+    const knock = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = connectTls({ ...running.tls(), host, port: Number(port), ALPNProtocols: ['h2'] });
+        socket.once('secureConnect', () => {
+          resolve(true);
+          socket.destroy();
+        });
+        socket.once('error', () => {
+          resolve(false);
+        });
+      });
+    const outcomes: boolean[] = [];
+    for (let count = 0; count < 40; count += 1) outcomes.push(await knock());
+    expect(outcomes.filter(Boolean).length).toBeGreaterThanOrEqual(10);
+    expect(outcomes.filter((admitted) => !admitted).length).toBeGreaterThanOrEqual(10);
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    client.close();
   });
 });
 

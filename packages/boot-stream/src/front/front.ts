@@ -19,6 +19,9 @@ import { parseMinSequence } from '../server/validate.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admit, Admitted } from './admission.ts';
 import { Deadlines } from './deadlines.ts';
+import { Doorkeeper } from './doorkeeper.ts';
+import type { AddressLimits } from './doorkeeper.ts';
+import { FloodWatch } from './flood-watch.ts';
 import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
 import type { ForwardedCall } from './forwarder.ts';
 import { KeepAlive } from './keepalive.ts';
@@ -37,6 +40,8 @@ const MIB = 1024 * 1024;
 const EXPIRED = 'the credentials that this call was begun with have expired: call again with new ones';
 /** How late it may be noticed that credentials have run out. */
 const EXPIRY_SWEEP_MS = 500;
+/** How many streams a client may reset in the long run. */
+const RESETS_PER_SECOND = 33;
 
 /** A boot or subscription before it is served, for whoever decides whether it may be. */
 export interface FrontCall {
@@ -76,6 +81,8 @@ export interface BootFrontOptions {
   readonly onCallEnd?: (end: FrontCallEnd) => void;
   /** Connections open at once. Default 32,768; the process needs as many file descriptors. */
   readonly connectionsMax?: number;
+  /** What one address may do. Default: no bounds but those of all connections together. */
+  readonly perAddress?: AddressLimits;
   /** Streams open at once on one connection. Default 1,000. */
   readonly streamsPerConnectionMax?: number;
   /** How often a connection is pinged, and how long an answer may take, in ms. Default 30,000 and 20,000. */
@@ -111,6 +118,10 @@ export type FrontTls = Pick<
 
 export interface BootFrontStats {
   readonly connections: number;
+  /** Connections that were turned away because of their address. */
+  readonly connectionsRefused: number;
+  /** Connections that were ended because they flooded. */
+  readonly floods: number;
   readonly forwardedStreams: number;
 }
 
@@ -125,6 +136,9 @@ export class BootFront {
   /** Open connections, and what forwarded calls are told of the peer. */
   readonly #sessions = new Map<ServerHttp2Session, Readonly<Record<string, string>>>();
   readonly #keepAlive: KeepAlive;
+  readonly #doorkeeper: Doorkeeper | undefined;
+  readonly #floodWatch: FloodWatch;
+  #floods = 0;
   readonly #deadlines = new Deadlines<NativeCall>((call) =>
     call.expire(statusOf(new BootStreamError('deadlineExceeded', 'the deadline has passed'))),
   );
@@ -144,6 +158,10 @@ export class BootFront {
       idleMs: options.idleTimeoutMs ?? 900_000,
     });
     const streamsMax = options.streamsPerConnectionMax ?? 1_000;
+    // Whoever has all streams open that it may and gives up on them does no harm.
+    const resets = { resetsBurst: streamsMax, resetsPerSecond: RESETS_PER_SECOND };
+    this.#floodWatch = new FloodWatch(resets, (session) => this.#onFlood(session));
+    this.#doorkeeper = options.perAddress === undefined ? undefined : new Doorkeeper(options.perAddress);
     const serverOptions: ServerOptions = {
       // node:http2 counts what is queued as if it were the session's own, and drops the connection at the limit. What a
       // boot queues is shared: one overlay message and a delta, less than 2 MiB.
@@ -164,6 +182,7 @@ export class BootFront {
           });
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
+    if (this.#doorkeeper !== undefined) standBefore(this.#server, this.#doorkeeper);
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
       this.#onStream(stream, headers),
@@ -208,7 +227,12 @@ export class BootFront {
   }
 
   stats(): BootFrontStats {
-    return { connections: this.#sessions.size, forwardedStreams: this.#forwarder.openStreams };
+    return {
+      connections: this.#sessions.size,
+      connectionsRefused: this.#doorkeeper?.refused ?? 0,
+      floods: this.#floods,
+      forwardedStreams: this.#forwarder.openStreams,
+    };
   }
 
   #onSession(session: ServerHttp2Session): void {
@@ -216,11 +240,18 @@ export class BootFront {
     const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
     this.#sessions.set(session, { ...this.#options.peerMetadata?.(socket), [FRONT_PEER_KEY]: peer });
     this.#keepAlive.add(session);
+    this.#floodWatch.add(session);
     session.on('error', ignore);
     session.once('close', () => {
       this.#keepAlive.delete(session);
+      this.#floodWatch.delete(session);
       this.#sessions.delete(session);
     });
+  }
+
+  #onFlood(session: ServerHttp2Session): void {
+    this.#floods += 1;
+    this.#doorkeeper?.flooded(session.socket.remoteAddress);
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -228,16 +259,28 @@ export class BootFront {
     const { admit } = this.#options;
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined) return;
-    this.#keepAlive.opened(session, stream);
-    if (admit === undefined) return this.#dispatch(stream, headers, EVERYBODY);
+    this.#keepAlive.opened(session);
+    this.#floodWatch.opened(session);
+    stream.once('close', () => {
+      this.#keepAlive.closed(session);
+      this.#floodWatch.closed(session, stream);
+    });
     const refusal = httpRefusal(headers);
-    if (refusal !== undefined) return refuseHttp(stream, refusal);
+    // What is no call of the front's own is the grpc-js server's to refuse, if it gets there.
+    if (refusal !== undefined && (admit !== undefined || this.#isOwn(headers[':path'])))
+      return refuseHttp(stream, refusal);
+    if (admit === undefined) return this.#dispatch(stream, headers, EVERYBODY);
     const admission = admit({ path: headers[':path'] ?? '', headers, socket: session.socket });
     if (!(admission instanceof Promise)) return this.#decided(stream, headers, admission);
     admission.then(
       (decision) => this.#decided(stream, headers, decision),
       (error: unknown) => new NativeCall(stream).end(statusOf(error)),
     );
+  }
+
+  #isOwn(path: string | undefined): boolean {
+    if (path === BOOT_PATH || path === SUBSCRIBE_PATH) return true;
+    return path !== undefined && this.#options.unaryMethods?.has(path) === true;
   }
 
   #decided(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admission: Admission): void {
@@ -254,7 +297,7 @@ export class BootFront {
     else if (path === SUBSCRIBE_PATH) this.#serve('SubscribeConfigUpdates', stream, headers, admitted);
     else {
       const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
-      if (method !== undefined && isPlain(headers) && httpRefusal(headers) === undefined) {
+      if (method !== undefined && isPlain(headers)) {
         return serveUnary(stream, headers, admitted.metadata, method, this.#deadlines);
       }
       const session = stream.session as ServerHttp2Session | undefined;
@@ -277,8 +320,6 @@ export class BootFront {
     headers: IncomingHttpHeaders,
     admitted: Admitted,
   ): void {
-    const refusal = httpRefusal(headers);
-    if (refusal !== undefined) return refuseHttp(stream, refusal);
     const { bootServer } = this.#options;
     const isBoot = method === 'StreamBootConfig';
     const call = new NativeCall(stream);
@@ -294,10 +335,10 @@ export class BootFront {
     }
     this.#onceClosed(stream, method, call, holdsPlace);
     if (call.statusCode !== undefined) return;
-    this.#expireWith(admitted, call, stream);
-
-    const longest = isBoot ? call.startedMs + bootServer.limits.bootDurationMsMax : Infinity;
-    this.#deadlines.set(call, Math.min(call.deadlineMs, longest));
+    const longestMs = isBoot ? bootServer.limits.bootDurationMsMax : Infinity;
+    // What cannot last until then needs no watching: so it is for nearly every boot.
+    if (admitted.expiresAtMs < Date.now() + longestMs) this.#expireWith(admitted, call, stream);
+    this.#deadlines.set(call, Math.min(call.deadlineMs, call.startedMs + longestMs));
     readRequest(
       stream,
       (message) => this.#answer(method, call, stream, headers, admitted.metadata, message),
@@ -357,6 +398,16 @@ export class BootFront {
     if (authorize === undefined || session === undefined) return;
     return authorize({ ...call, nodeId, vclusterId, socket: session.socket });
   }
+}
+
+/** What is turned away costs no handshake: the listeners of the server itself never hear of it. */
+function standBefore(server: Http2Server | Http2SecureServer, doorkeeper: Doorkeeper): void {
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (!doorkeeper.admits(socket)) socket.resetAndDestroy();
+    else for (const listener of listeners) listener.call(server, socket);
+  });
 }
 
 function refuseHttp(stream: ServerHttp2Stream, status: number): void {

@@ -1,4 +1,4 @@
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
 
 interface Peer {
   /** Milliseconds (of performance.now) at which it is pinged next, or dropped if a ping is not answered. */
@@ -56,15 +56,16 @@ export class KeepAlive {
     this.#timer ??= setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
-  /** Counts a stream of the session until it is closed. */
-  opened(session: ServerHttp2Session, stream: ServerHttp2Stream): void {
+  opened(session: ServerHttp2Session): void {
+    const peer = this.#peers.get(session);
+    if (peer !== undefined) peer.openStreams += 1;
+  }
+
+  closed(session: ServerHttp2Session): void {
     const peer = this.#peers.get(session);
     if (peer === undefined) return;
-    peer.openStreams += 1;
-    stream.once('close', () => {
-      peer.openStreams -= 1;
-      peer.idleSinceMs = performance.now();
-    });
+    peer.openStreams -= 1;
+    peer.idleSinceMs = performance.now();
   }
 
   delete(session: ServerHttp2Session): void {

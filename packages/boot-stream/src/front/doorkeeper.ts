@@ -1,0 +1,98 @@
+import type { Socket } from 'node:net';
+
+/** What one address may do to a listener. */
+export interface AddressLimits {
+  /** Connections open at once, those in their handshake included. */
+  readonly connectionsMax: number;
+  /** Connections a second, in the long run. */
+  readonly connectionsPerSecond: number;
+  /** Connections at once, by who had none lately. */
+  readonly connectionsBurst: number;
+  /** How long who floods may open no connection, in ms. */
+  readonly penaltyMs: number;
+}
+
+interface Visitor {
+  open: number;
+  /** What is left of the burst. */
+  tokens: number;
+  /** Milliseconds (of performance.now) at which `tokens` was right. */
+  countedMs: number;
+  refusedUntilMs: number;
+}
+
+/** Visitors remembered before those are looked for who need not be. */
+const VISITORS_SWEPT_AT = 4_096;
+
+/**
+ * Decides about connections before anything is read from them: a handshake costs a server more than its client, so what
+ * is too much must be turned away before it. Addresses that behave are forgotten.
+ */
+export class Doorkeeper {
+  readonly #limits: AddressLimits;
+  readonly #visitors = new Map<string, Visitor>();
+  #sweepAt = VISITORS_SWEPT_AT;
+  #refused = 0;
+
+  constructor(limits: AddressLimits) {
+    this.#limits = limits;
+  }
+
+  /** Connections that were turned away. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Addresses that something is remembered of. */
+  get visitors(): number {
+    return this.#visitors.size;
+  }
+
+  /** Whether the connection may stay. It counts until it is closed. */
+  admits(socket: Socket, nowMs: number = performance.now()): boolean {
+    const address = socket.remoteAddress ?? '';
+    const visitor = this.#visitor(address, nowMs);
+    const { connectionsMax } = this.#limits;
+    if (nowMs < visitor.refusedUntilMs || visitor.open >= connectionsMax || visitor.tokens < 1) {
+      this.#refused += 1;
+      return false;
+    }
+    visitor.tokens -= 1;
+    visitor.open += 1;
+    socket.once('close', () => (visitor.open -= 1));
+    return true;
+  }
+
+  /** Whoever is there has flooded a connection, and gets no other one for a while. */
+  flooded(address: string | undefined, nowMs: number = performance.now()): void {
+    this.#visitor(address ?? '', nowMs).refusedUntilMs = nowMs + this.#limits.penaltyMs;
+  }
+
+  #visitor(address: string, nowMs: number): Visitor {
+    const { connectionsBurst } = this.#limits;
+    let visitor = this.#visitors.get(address);
+    if (visitor === undefined) {
+      if (this.#visitors.size >= this.#sweepAt) this.#sweep(nowMs);
+      visitor = { open: 0, tokens: connectionsBurst, countedMs: nowMs, refusedUntilMs: 0 };
+      this.#visitors.set(address, visitor);
+    } else {
+      visitor.tokens = this.#tokens(visitor, nowMs);
+      visitor.countedMs = nowMs;
+    }
+    return visitor;
+  }
+
+  #tokens({ tokens, countedMs }: Visitor, nowMs: number): number {
+    const { connectionsBurst, connectionsPerSecond } = this.#limits;
+    return Math.min(connectionsBurst, tokens + ((nowMs - countedMs) / 1_000) * connectionsPerSecond);
+  }
+
+  /** Forgets those of whom nothing is left to remember; next time when there are twice as many as are left. */
+  #sweep(nowMs: number): void {
+    for (const [address, visitor] of this.#visitors) {
+      const settled = this.#tokens(visitor, nowMs) >= this.#limits.connectionsBurst;
+      if (visitor.open === 0 && settled && visitor.refusedUntilMs <= nowMs) this.#visitors.delete(address);
+    }
+    this.#sweepAt = Math.max(VISITORS_SWEPT_AT, 2 * this.#visitors.size);
+  }
+}

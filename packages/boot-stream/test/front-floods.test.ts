@@ -1,0 +1,150 @@
+/** What a flooder meets, and that the next one is served all the same. */
+import { once } from 'node:events';
+import { constants } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { Doorkeeper } from '../src/front/doorkeeper.ts';
+import type { AddressLimits } from '../src/index.ts';
+import { BOOT_PATH, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
+
+const CALL = { ':method': 'POST', ':path': BOOT_PATH, 'content-type': 'application/grpc' } as const;
+const ADDRESS: AddressLimits = {
+  connectionsMax: 100,
+  connectionsPerSecond: 1,
+  connectionsBurst: 100,
+  penaltyMs: 60_000,
+};
+
+/** Connects, and tells whether the connection was still there when the server had had its say. */
+async function knock(address: string): Promise<boolean> {
+  const opened = session(address);
+  return Promise.race([
+    once(opened, 'remoteSettings').then(() => true),
+    new Promise<boolean>((resolve) => opened.once('close', () => resolve(false))),
+  ]);
+}
+
+async function served(opened: ClientHttp2Session): Promise<void> {
+  expect((await post(opened, framed(bootRequest()))).trailers['grpc-status']).toBe('0');
+}
+
+function goawayOf(opened: ClientHttp2Session): Promise<number> {
+  return new Promise((resolve) => opened.once('goaway', resolve));
+}
+
+describe('an address', () => {
+  it('has no more connections at once than it may, and gets others when they are closed', async () => {
+    const { address, front } = await start({ front: { perAddress: { ...ADDRESS, connectionsMax: 3 } } });
+    const sockets: Socket[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const socket = connect(Number(address.split(':')[1]), '127.0.0.1');
+      cleanups.push(() => socket.destroy());
+      await once(socket, 'connect');
+      sockets.push(socket);
+    }
+    await expect.poll(() => knock(address)).toBe(false);
+    expect(front.stats().connectionsRefused).toBeGreaterThan(0);
+    sockets[0]?.destroy();
+    await expect.poll(() => knock(address)).toBe(true);
+  });
+
+  it('opens no more connections than its burst and its rate allow, and keeps those that it has', async () => {
+    const { address, front } = await start({ front: { perAddress: { ...ADDRESS, connectionsBurst: 5 } } });
+    const first = session(address);
+    await served(first);
+    const outcomes: boolean[] = [];
+    for (let count = 0; count < 20; count += 1) outcomes.push(await knock(address));
+    expect(outcomes.slice(0, 4)).toEqual([true, true, true, true]);
+    expect(outcomes).toContain(false);
+    expect(front.stats().connectionsRefused).toBeGreaterThanOrEqual(10);
+    await served(first);
+  });
+
+  it('is forgotten once there is nothing left to hold against it', () => {
+    const doorkeeper = new Doorkeeper({ ...ADDRESS, penaltyMs: 1_000 });
+    const visit = (remoteAddress: string, nowMs: number): boolean => {
+      let close = (): void => undefined;
+      const socket = { remoteAddress, once: (_: string, listener: () => void) => (close = listener) };
+      const admitted = doorkeeper.admits(socket as unknown as Socket, nowMs);
+      close();
+      return admitted;
+    };
+    for (let host = 0; host < 4_096; host += 1)
+      expect(visit(`10.0.${host >> 8}.${host & 255}`, 0)).toBe(true);
+    doorkeeper.flooded('10.1.0.0', 0);
+    expect(visit('10.1.0.0', 999)).toBe(false);
+    expect(visit('10.1.0.0', 1_001)).toBe(true);
+    for (let host = 0; host < 8_192; host += 1) visit(`10.2.${host >> 8}.${host & 255}`, 200_000);
+    expect(doorkeeper.visitors).toBeLessThanOrEqual(8_192 + 1);
+  });
+});
+
+describe('a connection', () => {
+  it('whose streams are opened and reset without end is ended, and its address gets no other one', async () => {
+    const { address, front } = await start({
+      front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
+    });
+    const bystander = session(address);
+    await served(bystander);
+    const flooder = session(address);
+    await once(flooder, 'remoteSettings');
+    const goaway = goawayOf(flooder);
+    let opened = 0;
+    while (!flooder.destroyed && !flooder.closed) {
+      const requests = Array.from({ length: 40 }, () => flooder.request(CALL).on('error', () => undefined));
+      opened += requests.length;
+      // A round trip later the server has all of them.
+      await Promise.race([new Promise((resolve) => flooder.ping(resolve)), once(flooder, 'close')]);
+      for (const request of requests) request.close(constants.NGHTTP2_CANCEL);
+    }
+    expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(opened).toBeLessThan(400);
+    expect(front.stats().floods).toBe(1);
+    expect(await knock(address)).toBe(false);
+    await served(bystander);
+  });
+
+  it('that gives up on all of its calls at once is left alone', async () => {
+    const { address, front } = await start({ front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 } });
+    const opened = session(address);
+    await once(opened, 'remoteSettings');
+    const requests = Array.from({ length: 40 }, () => opened.request(CALL).on('error', () => undefined));
+    await new Promise((resolve) => opened.ping(resolve));
+    for (const request of requests) request.close(constants.NGHTTP2_CANCEL);
+    await served(opened);
+    expect(front.stats().floods).toBe(0);
+  });
+
+  it.each([
+    ['many calls with headers that are too large floods', 40, 1],
+    ['one such call is ended, and nothing is held against its address', 1, 0],
+  ])('with %s', async (_, calls, floods) => {
+    const { address, front } = await start({ front: { perAddress: ADDRESS, headerSizeBytesMax: 4_096 } });
+    const bystander = session(address);
+    await served(bystander);
+    const opened = session(address, { maxSendHeaderBlockLength: 1024 * 1024 });
+    await once(opened, 'remoteSettings');
+    const goaway = goawayOf(opened);
+    const big = Object.fromEntries(Array.from({ length: 60 }, (_each, at) => [`x-${at}`, 'y'.repeat(1_000)]));
+    for (let count = 0; count < calls; count += 1)
+      opened.request({ ...CALL, ...big }).on('error', () => undefined);
+    expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(front.stats().floods).toBe(floods);
+    expect(await knock(address)).toBe(floods === 0);
+    await served(bystander);
+  });
+
+  it('that floods while the server stops does not keep it', async () => {
+    const { address, front } = await start();
+    const opened = session(address, { maxSendHeaderBlockLength: 1024 * 1024 });
+    await once(opened, 'remoteSettings');
+    const big = Object.fromEntries(Array.from({ length: 60 }, (_each, at) => [`x-${at}`, 'y'.repeat(1_000)]));
+    for (let count = 0; count < 8; count += 1)
+      opened.request({ ...CALL, ...big }).on('error', () => undefined);
+    await new Promise((resolve) => opened.ping(resolve));
+    await front.close(100);
+    await expect.poll(() => front.stats().connections).toBe(0);
+  });
+});
