@@ -16,6 +16,7 @@ import { MIN_SEQUENCE_KEY } from '../metadata.ts';
 import type { BootServer } from '../server/boot-server.ts';
 import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
+import { Slices } from '../slices.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admit, Admitted } from './admission.ts';
 import { Deadlines } from './deadlines.ts';
@@ -180,6 +181,7 @@ export class BootFront {
             allowHTTP1: false,
             handshakeTimeout: handshakeTimeoutMs,
           });
+    this.#acceptInSlices();
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
     if (this.#doorkeeper !== undefined) standBefore(this.#server, this.#doorkeeper);
@@ -233,6 +235,19 @@ export class BootFront {
       floods: this.#floods,
       forwardedStreams: this.#forwarder.openStreams,
     };
+  }
+
+  /** A connection that has to wait for its turn is open already, and what it has sent waits with it. */
+  #acceptInSlices(): void {
+    const server = this.#server;
+    const slices = new Slices();
+    const accept = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      slices.run(() => {
+        for (const listener of accept) Reflect.apply(listener, server, [socket]);
+      });
+    });
   }
 
   #onSession(session: ServerHttp2Session): void {

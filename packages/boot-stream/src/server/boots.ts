@@ -3,6 +3,7 @@ import type { stream } from '@pact-journal/journal-proto';
 import type { Overlay } from '@pact-journal/overlay-builder';
 import { BootStreamError } from '../errors.ts';
 import type { BootLimits } from '../limits.ts';
+import { Slices } from '../slices.ts';
 import type { BootSource } from '../source.ts';
 import { closingFrames, overlayFrames } from '../wire/frames.ts';
 import type { Frame } from '../wire/frames.ts';
@@ -23,6 +24,7 @@ interface BootContent {
 export class Boots {
   readonly #source: BootSource;
   readonly #limits: BootLimits;
+  readonly #slices = new Slices();
 
   constructor(source: BootSource, limits: BootLimits) {
     this.#source = source;
@@ -31,6 +33,12 @@ export class Boots {
 
   /** Answers the call, sooner or later. `minSequence`: the fence, undefined where the client asked for none. */
   serve(call: ServerCall, request: stream.BootConfigRequest, minSequence: number | undefined): void {
+    this.#slices.run(() => {
+      if (!call.closed) this.#serve(call, request, minSequence);
+    });
+  }
+
+  #serve(call: ServerCall, request: stream.BootConfigRequest, minSequence: number | undefined): void {
     call.sendHeaders();
     try {
       const refusal = this.#source.refusal?.();

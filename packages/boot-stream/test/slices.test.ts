@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { Slices } from '../src/slices.ts';
+
+/** Keeps the event loop busy, as work does. */
+function busy(ms: number): void {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs);
+}
+
+describe('slices of the event loop', () => {
+  it('do what is little at once', () => {
+    const done: number[] = [];
+    const slices = new Slices();
+    for (const n of [1, 2, 3]) slices.run(() => done.push(n));
+    expect(done).toEqual([1, 2, 3]);
+  });
+
+  it('let others have turns between what is much, and keep its order', async () => {
+    const order: string[] = [];
+    const slices = new Slices();
+    for (let n = 1; n <= 6; n += 1) {
+      slices.run(() => {
+        busy(3);
+        order.push(String(n));
+      });
+    }
+    expect(order[0]).toBe('1');
+    expect(order.length).toBeLessThan(3);
+    for (let turn = 0; order.filter((item) => item !== 'turn').length < 6; turn += 1) {
+      await new Promise(setImmediate);
+      order.push('turn');
+      expect(turn).toBeLessThan(10);
+    }
+    expect(order.filter((item) => item !== 'turn')).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(order.indexOf('6'), 'turns of others between').toBeGreaterThan(5);
+  });
+});
