@@ -11,7 +11,7 @@ interface Row {
 
 /**
  * A picture of what each voter has acknowledged: a bar per voter, as long as the number of voters that are behind it.
- * A voter that nothing is known of shows a question mark.
+ * A voter that nothing is known of shows a question mark. Ids are hexadecimal.
  */
 export function describeMajority(config: MajorityConfig, acked: AckedIndexer): string {
   const size = config.length;
@@ -27,7 +27,7 @@ export function describeMajority(config: MajorityConfig, acked: AckedIndexer): s
   });
   const lines = rows.map((row) => {
     const bar = row.known ? `${'x'.repeat(row.bar)}>${' '.repeat(size - row.bar)}` : `?${' '.repeat(size)}`;
-    return `${bar} ${String(row.index).padStart(5)}    (id=${row.id})\n`;
+    return `${bar} ${String(row.index).padStart(5)}    (id=${row.id.toString(16)})\n`;
   });
   return `${' '.repeat(size)}    idx\n${lines.join('')}`;
 }

@@ -22,7 +22,7 @@ import { quoteBytes } from './quote.ts';
 
 /*
  * Text for what the core handles, in the notation of etcd's Raft library, so that logs and test scripts of either can be
- * compared. Ids in messages are hexadecimal, in memberships decimal.
+ * compared. Ids are hexadecimal in messages and in the active membership, decimal in what is persisted.
  */
 
 /** Names of the roles in text. */
@@ -251,5 +251,5 @@ function list(ids: readonly NodeId[]): string {
 }
 
 function set(ids: readonly NodeId[]): string {
-  return `(${ids.join(' ')})`;
+  return `(${ids.map(hex).join(' ')})`;
 }
