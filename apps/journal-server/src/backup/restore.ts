@@ -151,25 +151,38 @@ async function bringForward(
     const read = await batch;
     const startsRun = checkSuccession(listed.key, read, before);
     // The log has a gap here, and a later snapshot stands for what is missing.
-    if (startsRun && read.firstIndex > replay.index + 1) break;
+    if (startsRun && read.firstIndex > replay.index + 1) throw inGap(replay, target);
     before = read;
     reached = replay.apply(listed.key, read, target);
     progress.entries = replay.state.entryCount;
     advance(listed.sizeBytes);
     if (reached) break;
   }
-  requireReached(replay, target, plan);
+  if (!reached && replay.index < plan.reach.index) throw inGap(replay, target);
+  if (target.kind === 'sequence' && !reached)
+    throw noSuchPoint(
+      `there is no sequence ${String(target.sequence)} in the backup: the last one is ${String(replay.state.entryCount - 1)}`,
+    );
   return replay;
 }
 
-function requireReached(replay: Replay, target: Target, plan: RestorePlan): void {
-  if (target.kind !== 'sequence' || replay.reached(target)) return;
-  const last = replay.state.entryCount - 1;
-  throw noSuchPoint(
-    replay.index < plan.reach.index
-      ? `sequence ${String(target.sequence)} lies in a gap of the exported log: the points around it are ${String(last)} and those of later snapshots`
-      : `there is no sequence ${String(target.sequence)} in the backup: the last one is ${String(last)}`,
-  );
+/** What was committed in a gap is unknown, so no point in it can be told from another. */
+function inGap({ state }: Replay, target: Target): BackupError {
+  const last = `sequence ${String(state.entryCount - 1)} of ${state.clock}`;
+  switch (target.kind) {
+    case 'sequence':
+      return noSuchPoint(
+        `sequence ${String(target.sequence)} lies in a gap of the exported log: the points around it are ${last} and those of later snapshots`,
+      );
+    case 'time':
+      return noSuchPoint(
+        `${target.time} lies in a gap of the exported log: the points around it are ${last} (use --to-sequence) and those of later snapshots`,
+      );
+    case 'end':
+      return noSuchPoint(
+        `the exported log has a gap after ${last}, and no snapshot stands for what is missing: use --to-sequence`,
+      );
+  }
 }
 
 function metaOf(replay: Replay, { members, learners }: RestoreOptions): SnapshotMeta {

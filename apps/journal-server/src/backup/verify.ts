@@ -279,11 +279,11 @@ class Walk {
   }
 
   async #follow(key: string, batch: LogBatch, startsRun: boolean): Promise<void> {
+    await this.#loadUpTo(batch.firstIndex - 1);
     if (startsRun && this.#replay !== undefined && batch.firstIndex > this.#replay.index + 1) {
       this.#hooks.gap();
       this.#replay = undefined;
     }
-    await this.#loadUpTo(batch.firstIndex - 1);
     const replay = this.#replay;
     if (replay === undefined || replay.index + 1 < batch.firstIndex) return this.#loadUpTo(batch.lastIndex);
     const applied = await this.#hooks.attempt(key, () =>
@@ -312,7 +312,9 @@ class Walk {
       const record = this.#records.get(next.key);
       const loaded = record === undefined ? undefined : await this.#hooks.load(record);
       if (loaded === undefined) continue;
-      if (this.#replay === undefined || this.#replay.index < loaded.index) this.#replay = loaded;
+      const reached = this.#replay?.index;
+      if (reached !== undefined && reached < loaded.index) this.#hooks.gap();
+      if (reached === undefined || reached < loaded.index) this.#replay = loaded;
     }
   }
 }

@@ -148,6 +148,35 @@ test('a store that is down, slow, full, denies access or answers with wrong byte
   expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 0, entries: 12 });
 }, 120_000);
 
+test('log that the store refuses at first follows its snapshot once it is taken, without a gap', async () => {
+  const url = s3.url('late-log');
+  await withCluster(1, url, [], async ({ journal, commit, exported }) => {
+    s3.fault = ({ method, url: path = '' }) =>
+      method === 'PUT' && path.includes('/log/')
+        ? { kind: 'refuse', status: 503, code: 'ServiceUnavailable' }
+        : undefined;
+    await vi.waitFor(async () => {
+      expect((await journal.backupStatus()).exported_index).not.toBeNull();
+    }, WAIT);
+    await commit(5);
+    await vi.waitFor(async () => {
+      expect((await journal.status()).alarms.map(({ code }) => code)).toContain('backupFailing');
+    }, WAIT);
+    s3.fault = () => undefined;
+    await exported();
+  });
+  const { snapshots, batches } = await readTimeline(new Repository(await openStore(url)));
+  expect(batches.length).toBeGreaterThan(0);
+  expect(batches[0]?.firstIndex).toBe((snapshots[0]?.index ?? 0) + 1);
+  expect(await verified(url)).toMatchObject({ findings: [], gaps: 0, state: { entryCount: 5 } });
+  for (const sequence of [1, 3]) {
+    const target = join(directory, `late-${String(sequence)}`);
+    const point = ['--to-sequence', String(sequence), '--json'];
+    const { stdout } = await runHere(['restore', '--from', url, '--data-dir', target, ...point]);
+    expect(JSON.parse(stdout)).toMatchObject({ restored: true, entries: sequence + 1 });
+  }
+}, 120_000);
+
 test('what the log no longer holds when the store comes back is replaced by a snapshot, and said to be missing', async () => {
   const place = join(directory, 'mount');
   const away = join(directory, 'away');
@@ -175,6 +204,20 @@ test('what the log no longer holds when the store comes back is replaced by a sn
   const inGap = await runHere(['restore', '--from', place, '--data-dir', target, '--to-sequence', '100']);
   expect(inGap.code).toBe(4);
   expect(failureLine(inGap)).toContain('gap');
+  const { snapshots } = await readTimeline(new Repository(await openStore(place)));
+  const afterGap = await new Repository(await openStore(place)).snapshot(snapshots.at(-1)?.key ?? '');
+  const justBefore = new Date(Date.parse(afterGap.clock) - 1).toISOString();
+  const timeInGap = await runHere([
+    'restore',
+    '--from',
+    place,
+    '--data-dir',
+    target,
+    '--to-time',
+    justBefore,
+  ]);
+  expect(timeInGap.code).toBe(4);
+  expect(failureLine(timeInGap)).toContain('gap');
   const after = await runHere([
     'restore',
     '--from',

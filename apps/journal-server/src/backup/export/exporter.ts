@@ -10,8 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, StoredSnapshot } from '@pact-journal/raft-core';
 import { BackupError, isBackupError } from '../errors.ts';
 import { logKey } from '../format/keys.ts';
-import { BATCH_RAW_SIZE_BYTES, encodeBatch, type LogBatch } from '../format/log-batch.ts';
+import { BATCH_RAW_SIZE_BYTES, commandTime, encodeBatch, type LogBatch } from '../format/log-batch.ts';
 import type { Repository } from '../format/repository.ts';
+import type { SnapshotRecord } from '../format/snapshot-record.ts';
 import { prune, type Retention } from '../retention.ts';
 import type { CommittedLog } from './committed-log.ts';
 import type { SnapshotUploader } from './snapshot-upload.ts';
@@ -88,6 +89,7 @@ class Leadership {
   #anchored = false;
   #uploading: Promise<void> | undefined;
   #snapshotDueMs = 0;
+  #shippedIndex = 0;
 
   constructor(options: ExporterOptions, term: number, signal: AbortSignal) {
     this.#options = options;
@@ -141,7 +143,7 @@ class Leadership {
         await repository.checkWriter(this.#term);
         choresDueMs = performance.now() + CHORES_MS;
       }
-      this.#snapshotIfDue(cursor);
+      this.#snapshotIfDue();
       if (this.#options.log.appliedIndex() === cursor.lastIndex) await this.#untilApplied(CHORES_MS);
       else if (cursor.lastIndex - before > 1_000) continue;
       await this.#pause(this.#options.intervalMs - (performance.now() - startedMs));
@@ -151,15 +153,28 @@ class Leadership {
   /** Where to go on. Without a place that the log still leads on from, a snapshot takes the place of what is missing. */
   async #resume(): Promise<Cursor> {
     const { log, repository } = this.#options;
-    const newest = await repository.newestSnapshot();
     const last = await this.#lastBatch();
     if (last !== undefined) this.#requireSameHistory(last);
     const continues = last !== undefined && log.firstIndex() <= last.lastIndex + 1;
-    if (!continues) return this.#startRun();
-    this.#anchored = newest !== undefined && newest.index >= last.runFirstIndex - 1;
+    // The snapshot that is on its way may be the place to go on from.
+    if (!continues) await this.#uploading;
+    const newest = await repository.newestSnapshot();
+    if (continues) {
+      this.#goOnFrom(newest, last.runFirstIndex);
+      return { lastIndex: last.lastIndex, sha256: last.sha256, runFirstIndex: last.runFirstIndex };
+    }
+    const leadsOn =
+      newest !== undefined && newest.index > (last?.lastIndex ?? 0) && log.firstIndex() <= newest.index + 1;
+    if (!leadsOn) return this.#startRun();
+    this.#requireSameState(newest);
+    this.#goOnFrom(newest, newest.index + 1);
+    return { lastIndex: newest.index, sha256: null, runFirstIndex: newest.index + 1 };
+  }
+
+  #goOnFrom(newest: SnapshotRecord | undefined, runFirstIndex: number): void {
+    this.#anchored = newest !== undefined && newest.index >= runFirstIndex - 1;
     const age = newest === undefined ? Infinity : Date.now() - Date.parse(newest.createdAt);
     this.#snapshotDueMs = this.#anchored ? performance.now() + this.#options.snapshotIntervalMs - age : 0;
-    return { lastIndex: last.lastIndex, sha256: last.sha256, runFirstIndex: last.runFirstIndex };
   }
 
   /** A snapshot of now, uploaded beside what follows it. */
@@ -168,7 +183,6 @@ class Leadership {
     this.#anchored = false;
     const { index } = stored.meta;
     const cursor = { lastIndex: index, sha256: null, runFirstIndex: index + 1 };
-    await this.#uploading;
     this.#upload(stored);
     return cursor;
   }
@@ -187,17 +201,36 @@ class Leadership {
 
   /** A cluster that was restored under its old id must not go on in a backup that another life of it has written. */
   #requireSameHistory({ lastIndex, entries }: LogBatch): void {
-    const { log, repository } = this.#options;
     const exported = entries.at(-1);
-    const ours =
-      lastIndex >= log.firstIndex() && lastIndex <= log.appliedIndex()
-        ? log.entries(lastIndex, lastIndex + 1, 1)[0]
-        : undefined;
+    const ours = this.#ownEntry(lastIndex);
     const differs = ours !== undefined && exported !== undefined && !sameEntry(ours, exported);
-    if (lastIndex <= log.appliedIndex() && !differs) return;
-    throw new BackupError(
+    if (lastIndex > this.#options.log.appliedIndex() || differs) throw this.#anotherHistory(lastIndex);
+  }
+
+  /** The same by a snapshot, of which only the sums are at hand: no command in it is later than it says. */
+  #requireSameState({ index, term, clock, digest }: SnapshotRecord): void {
+    const { log } = this.#options;
+    const ours = this.#ownEntry(index);
+    const time = ours === undefined ? undefined : commandTime(ours);
+    const known = log.checkpoint(index);
+    const differs =
+      (ours !== undefined && ours.term !== term) ||
+      (time !== undefined && time > clock) ||
+      (known?.index === index && known.digest !== digest);
+    if (index > log.appliedIndex() || differs) throw this.#anotherHistory(index);
+  }
+
+  /** Undefined where the log does not hold it. */
+  #ownEntry(index: number): Entry | undefined {
+    const { log } = this.#options;
+    if (index < log.firstIndex() || index > log.appliedIndex()) return undefined;
+    return log.entries(index, index + 1, 1)[0];
+  }
+
+  #anotherHistory(upTo: number): BackupError {
+    return new BackupError(
       'foreignCluster',
-      `${repository.url} holds another history of this cluster (up to entry ${String(lastIndex)}); give this one a place of its own`,
+      `${this.#options.repository.url} holds another history of this cluster (up to entry ${String(upTo)}); give this one a place of its own`,
     );
   }
 
@@ -267,16 +300,17 @@ class Leadership {
   }
 
   #tell({ lastIndex }: Cursor): void {
+    this.#shippedIndex = lastIndex;
     if (this.#anchored) this.#options.observer.exported(lastIndex);
   }
 
-  #snapshotIfDue(cursor: Cursor): void {
+  #snapshotIfDue(): void {
     if (this.#uploading !== undefined || performance.now() < this.#snapshotDueMs) return;
-    this.#upload(undefined, cursor);
+    this.#upload(undefined);
   }
 
   /** Beside the log, for it may take long; tried again by itself. */
-  #upload(given: StoredSnapshot | undefined, cursor?: Cursor): void {
+  #upload(given: StoredSnapshot | undefined): void {
     const { uploader, observer, repository, retention, snapshotIntervalMs } = this.#options;
     let stored = given;
     const uploading = this.#untilStopped('snapshot', async () => {
@@ -288,7 +322,8 @@ class Leadership {
       this.#snapshotDueMs = performance.now() + snapshotIntervalMs;
       this.#anchored = true;
       observer.snapshot(record.index, sentBytes);
-      if (cursor === undefined) observer.exported(record.index);
+      // Log that was exported in the meantime led nowhere before.
+      observer.exported(Math.max(record.index, this.#shippedIndex));
       await prune(repository, retention, Date.now());
     });
     this.#uploading = uploading.then(() => {
