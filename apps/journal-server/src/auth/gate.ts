@@ -48,6 +48,8 @@ interface Known {
   readonly caller: Caller;
   readonly metadata: Readonly<Record<string, string>>;
   readonly load: Load;
+  /** Paths that were found to be its to call with some request: the table does not change. */
+  readonly allowed: Set<string>;
 }
 
 /** What a connection's last token was, and whose. */
@@ -181,11 +183,14 @@ export class Gate {
   #admit(caller: Caller, { path }: FrontRequest): Admission {
     if (caller.expiresAtMs <= Date.now())
       throw new AuthError('tokenExpired', 'the credentials have expired; get new ones');
-    const row = rowOf(path);
-    if (row === undefined)
-      throw new AuthError('methodUnknown', `The server does not implement the method ${path}`);
-    authorizeMethod(caller, row);
-    const { metadata, load } = this.#knownAs(caller);
+    const { metadata, load, allowed } = this.#knownAs(caller);
+    if (!allowed.has(path)) {
+      const row = rowOf(path);
+      if (row === undefined)
+        throw new AuthError('methodUnknown', `The server does not implement the method ${path}`);
+      authorizeMethod(caller, row);
+      allowed.add(path);
+    }
     if (load.streams >= this.#options.streamsPerIdentityMax)
       throw new AuthError('tooManyStreams', `${load.name} has ${String(load.streams)} calls open already`);
     load.streams += 1;
@@ -203,7 +208,8 @@ export class Gate {
     if (known !== undefined && (known.load.streams > 0 || !this.#loads.has(known.load.name))) return known;
     const name = callerName(caller);
     const load = this.#loads.get(name) ?? { name, streams: 0 };
-    const fresh = { caller, metadata: known?.metadata ?? { [CALLER_KEY]: encodeCaller(caller) }, load };
+    const metadata = known?.metadata ?? { [CALLER_KEY]: encodeCaller(caller) };
+    const fresh = { caller, metadata, load, allowed: known?.allowed ?? new Set<string>() };
     this.#known.set(caller, fresh);
     return fresh;
   }
