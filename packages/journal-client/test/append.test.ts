@@ -134,6 +134,30 @@ describe('the leader', () => {
     expect(servers.map(({ streams }) => streams)).toEqual([0, 0, 1]);
   });
 
+  it('is looked for elsewhere when a server goes on saying that nobody leads', async () => {
+    // Each server knows only itself, as one does that was removed from the group.
+    const shared = new TestJournal();
+    const removed = await TestServer.start(1, shared);
+    const member = await TestServer.start(1, shared);
+    removed.behaviours = ['noLeader'];
+    const client = clientOf([removed, member], { attemptTimeoutMs: 300 });
+    const receipts = await Promise.all([client.append(entry), client.append(entry)]);
+    expect(receipts.map(({ sequence }) => sequence)).toEqual([0, 1]);
+    expect(removed.streams).toBe(1);
+    expect(removed.messages).toBeGreaterThan(1);
+    const asked = removed.messages;
+    await client.append(entry);
+    expect(removed.messages).toBe(asked);
+  });
+
+  it('is waited for where there is no other server to ask', async () => {
+    const server = await TestServer.start();
+    server.behaviours = [...Array.from({ length: 6 }, () => 'noLeader' as const), 'answer'];
+    const client = clientOf([server], { attemptTimeoutMs: 100 });
+    expect((await client.append(entry)).sequence).toBe(0);
+    expect(server.streams).toBe(1);
+  });
+
   it('is followed when a receipt shows a later term', async () => {
     const shared = new TestJournal();
     const peers: TestServer[] = [];

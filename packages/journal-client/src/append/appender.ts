@@ -23,6 +23,8 @@ const UNAUTHENTICATED: number = status.UNAUTHENTICATED;
 const REQUEST_ID_LENGTH_MAX = 128;
 /** An election takes a second or two: what waits for its end should not wait much longer. */
 const RETRY_PAUSE_MAX_MS = 250;
+/** Longer than that a server that says "not now" is more likely to be none of the group any more. */
+const NOT_NOW_MAX_MS = 3_000;
 
 export class Appender implements SessionHost {
   readonly #endpoints: Endpoints;
@@ -42,6 +44,10 @@ export class Appender implements SessionHost {
   #retryTimer: NodeJS.Timeout | undefined;
   /** Attempts since something was answered. */
   #failedAttempts = 0;
+  /** Since when the server of the session has put everything off. */
+  #notNowSinceMs: number | undefined;
+  /** It put everything off for too long: not the next one, whoever says that it leads. */
+  #avoid: string | undefined;
   #unreachableSinceMs: number | undefined;
   readonly #unreachable = new Map<string, Failure>();
   #closed = false;
@@ -220,9 +226,11 @@ export class Appender implements SessionHost {
   async #choose(): Promise<{ readonly endpoint: Endpoint; readonly leads: boolean }> {
     const [first] = this.#endpoints.addresses;
     const leader = this.#failedAttempts % 2 === 0 ? await this.#locateLeader() : undefined;
-    const address = leader ?? first;
+    const known = leader === this.#avoid ? undefined : leader;
+    this.#avoid = undefined;
+    const address = known ?? first;
     if (address === undefined) throw new JournalClientError('invalidOption', 'no endpoint is named');
-    return { endpoint: this.#endpoints.at(address), leads: leader !== undefined };
+    return { endpoint: this.#endpoints.at(address), leads: known !== undefined };
   }
 
   // What a session reports.
@@ -242,6 +250,7 @@ export class Appender implements SessionHost {
     if (outcome.$case === 'appended') {
       const receipt = outcome.value;
       this.#failedAttempts = 0;
+      this.#notNowSinceMs = undefined;
       this.#settle(pending);
       pending.resolve({ ...receipt, sequence: receipt.sequence });
       this.#noticeTerm(receipt.term);
@@ -251,6 +260,7 @@ export class Appender implements SessionHost {
     pending.lastFailure = failure;
     pending.uncertain ||= failure.outcomeUnknown;
     if (outcome.value.retryable) {
+      if (failure.kind === 'notNow') this.#leaveIfStuck(endpoint);
       this.#retry([pending]);
       return;
     }
@@ -259,9 +269,34 @@ export class Appender implements SessionHost {
     pending.reject(errorOf(pending.doing, [failure], failure.outcomeUnknown));
   }
 
+  /** A member that was removed may say for ever that nobody leads, and keep its streams open. */
+  #leaveIfStuck(address: string): void {
+    const session = this.#session;
+    if (session?.endpoint.address !== address) return;
+    const nowMs = performance.now();
+    this.#notNowSinceMs ??= nowMs;
+    const patienceMs = Math.min(NOT_NOW_MAX_MS, this.#options.attemptTimeoutMs);
+    if (nowMs - this.#notNowSinceMs < patienceMs) return;
+    if (this.#endpoints.addresses.every((other) => other === address)) return;
+    this.#notNowSinceMs = undefined;
+    this.#avoid = address;
+    this.#endpoints.defer(address);
+    this.#leave(session);
+  }
+
+  /** What is under way ends where it is; what comes next goes elsewhere. */
+  #leave(session: AppendSession): void {
+    this.#session = undefined;
+    this.#finishing.add(session);
+    session.finish();
+  }
+
   over(session: AppendSession, unanswered: readonly PendingAppend[], failure: Failure): void {
     this.#finishing.delete(session);
-    if (this.#session === session) this.#session = undefined;
+    if (this.#session === session) {
+      this.#session = undefined;
+      this.#notNowSinceMs = undefined;
+    }
     if (this.#closed) return;
     for (const pending of unanswered) {
       pending.lastFailure = failure;
@@ -348,9 +383,7 @@ export class Appender implements SessionHost {
     session.term = term;
     void this.#locateLeader().then((leader) => {
       if (leader === undefined || leader === session.endpoint.address || this.#session !== session) return;
-      this.#session = undefined;
-      this.#finishing.add(session);
-      session.finish();
+      this.#leave(session);
       this.#scheduleFlush();
     });
   }
