@@ -20,6 +20,8 @@ export interface MemberReport extends MemberStatus {
   readonly uptime_ms: number | null;
   readonly disk: DiskStatus | null;
   readonly certificates: readonly CertificateStatus[] | null;
+  /** It runs with `--insecure`. */
+  readonly insecure: boolean | null;
 }
 
 /** The status that one node gave, with the reports of all members and the alarms of all. */
@@ -57,5 +59,6 @@ function describe(member: MemberStatus, answer: ClusterStatus | undefined): Memb
     uptime_ms: own?.uptime_ms ?? null,
     disk: own?.disk ?? null,
     certificates: own?.certificates ?? null,
+    insecure: own?.insecure ?? null,
   };
 }

@@ -1,15 +1,22 @@
 /** Three secured members: who gets in, who is the author, and how a call reaches the leader. */
 import { readFileSync } from 'node:fs';
-import { connect, type ConnectionOptions } from 'node:tls';
-import { Metadata, status } from '@grpc/grpc-js';
-import { journal, newEntryToFieldedWire } from '@pact-journal/journal-proto';
-import { parseNewEntry, parseStateDelta, type Scope } from '@pact-journal/journal-state';
+import { connect, createSecureContext, type ConnectionOptions } from 'node:tls';
+import { credentials, Metadata, status, type ChannelCredentials } from '@grpc/grpc-js';
+import {
+  journal,
+  newEntryToFieldedWire,
+  newOperationToWire,
+  policy,
+  policyToWire,
+} from '@pact-journal/journal-proto';
+import { defaultPolicy, parseNewEntry, parseStateDelta, type Scope } from '@pact-journal/journal-state';
 import { toNodeId } from '@pact-journal/raft-core';
 import { GrpcTransport } from '@pact-journal/raft-grpc';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MEMBER_SERVER_NAME } from '../../src/auth/certificates.ts';
 import { PeerServerCredentials, peerTransportTls } from '../../src/auth/peer-tls.ts';
 import { call } from '../support/calls.ts';
-import { callPath, clientOf } from '../support/raw-call.ts';
+import { callPath, clientOf, type Ended } from '../support/raw-call.ts';
 import { bearer, CLUSTER_ID, SecuredCluster, type SecuredNode } from '../support/secured-cluster.ts';
 
 const ADMIN = 'pact-platform-admin';
@@ -118,6 +125,91 @@ describe('a write that reaches a follower', () => {
     });
     client.close();
     expect(await lastAuthor(leader, metadata)).toBe(`${ADMIN}@example.org/${ADMIN}`);
+  });
+
+  it('of an operation names the token too', async () => {
+    const { follower, leader } = await roles();
+    const metadata = await cluster.as(ADMIN);
+    const client = clientOf(follower.grpc, cluster.channel());
+    const { recordOperation } = journal.AuditServiceDefinition;
+    const operation = newOperationToWire({
+      operation_id: 'op-1',
+      operation_type: 'Exec',
+      occurred_at: '2026-11-24T08:00:00.000Z',
+      exit_code: null,
+      author: { principal: 'mallory', principal_type: 'Human', role: ADMIN },
+      scope: { Node: 'node-1' },
+      detail: 'uptime',
+    });
+    const message = recordOperation.requestSerialize({ operation });
+    expect(await callPath(client, recordOperation.path, message, metadata)).toMatchObject({
+      code: status.OK,
+    });
+    client.close();
+    const audit = new journal.AuditServiceClient(leader.grpc, cluster.channel());
+    const authors: string[] = [];
+    const pages = audit.listOperations({ from: undefined, limit: 10 }, metadata);
+    for await (const page of pages as AsyncIterable<journal.ListOperationsResponse>)
+      authors.push(...page.operations.map(({ author }) => author?.principal ?? ''));
+    audit.close();
+    expect(authors).toEqual([`${ADMIN}@example.org`]);
+  });
+
+  it('of a policy and of an approval names the token too, and so nobody approves what is their own', async () => {
+    const { follower, leader } = await roles();
+    const ops = 'pact-ops-duo';
+    const [ada, bob] = await Promise.all(
+      ['ada', 'bob'].map(async (subject) =>
+        bearer(await cluster.provider.token({ pact_role: ops }, { subject })),
+      ),
+    );
+    const client = clientOf(follower.grpc, cluster.channel());
+    const { updatePolicy, decideApproval } = policy.PolicyServiceDefinition;
+    const mallory = { principal: 'mallory', principalType: 'human', role: ADMIN };
+    const update = (twoPersonApproval: boolean): Promise<Ended> =>
+      callPath(
+        client,
+        updatePolicy.path,
+        updatePolicy.requestSerialize({
+          vclusterId: 'duo',
+          policy: { ...policyToWire(defaultPolicy('duo')), twoPersonApproval },
+          author: mallory,
+          message: '',
+        }),
+        ada,
+      );
+    expect(await update(true)).toMatchObject({ code: status.OK });
+    const viewer = await cluster.as(ADMIN);
+    expect(await lastAuthor(leader, viewer)).toBe(`ada/${ops}`);
+    // Switching the rule off is a change that waits for a second person as well.
+    expect(await update(false)).toMatchObject({ code: status.OK });
+    const query = new policy.PolicyServiceClient(leader.grpc, cluster.channel());
+    const [pending] = (
+      await call(
+        query,
+        query.listPendingApprovals.bind(query),
+        { scopeFilter: 'vcluster duo' },
+        await headers(ADMIN),
+      )
+    ).approvals;
+    query.close();
+    expect(pending).toMatchObject({ action: 'policy_update', requester: 'ada' });
+    const decide = (who: Metadata | undefined): Promise<Ended> =>
+      callPath(
+        client,
+        decideApproval.path,
+        decideApproval.requestSerialize({
+          approvalId: pending?.approvalId ?? '',
+          approver: mallory,
+          decision: 'approved',
+          reason: undefined,
+        }),
+        who,
+      );
+    expect(await decide(ada)).toMatchObject({ code: status.FAILED_PRECONDITION });
+    expect(await decide(bob)).toMatchObject({ code: status.OK });
+    client.close();
+    expect(await lastAuthor(leader, viewer)).toBe(`ada/${ops}`);
   });
 
   it('of a compute node by its certificate is written in the name of the node', async () => {
@@ -271,6 +363,56 @@ describe('the Raft port', () => {
     client.close();
   });
 });
+
+describe('a server that joins', () => {
+  it('is let in with a certificate of a member, and not under the id of another one', async () => {
+    const { follower } = await roles();
+    const joined = await cluster.join(4, follower);
+    try {
+      await vi.waitFor(async () => {
+        const service = new journal.ClusterServiceClient(joined.grpc, cluster.channel());
+        const { members } = await call(
+          service,
+          service.getStatus.bind(service),
+          {},
+          await headers(ADMIN),
+        ).finally(() => {
+          service.close();
+        });
+        expect(members.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+      }, WAIT);
+      expect((await cluster.failures(follower.id))['roleInsufficient'] ?? 0).toBe(0);
+      // What its certificate does not say it may not ask for.
+      const { addLearner } = journal.ClusterServiceDefinition;
+      const asMember = clientOf(follower.grpc, memberChannel(4), MEMBER_SERVER_NAME);
+      const request = addLearner.requestSerialize({
+        id: 5,
+        raft: '127.0.0.1:1',
+        grpc: '',
+        metrics: '',
+        autoPromote: false,
+      });
+      expect(await callPath(asMember, addLearner.path, request)).toMatchObject({
+        code: status.PERMISSION_DENIED,
+        reason: 'roleInsufficient',
+      });
+      asMember.close();
+    } finally {
+      await joined.server.stop();
+    }
+  });
+});
+
+/** As a member connects to another one's client port. */
+function memberChannel(id: number): ChannelCredentials {
+  const ca = readFileSync(cluster.file('peer-ca.pem'));
+  const context = createSecureContext({
+    ca,
+    minVersion: 'TLSv1.3',
+    ...cluster.identity(`member-${String(id)}/peer`),
+  });
+  return credentials.createFromSecureContext(context, { checkServerIdentity: () => undefined });
+}
 
 describe('the status', () => {
   it('of a secured member names its certificates and when they run out', async () => {

@@ -59,32 +59,31 @@ export class SecuredCluster {
     const members = ids.map(
       (id) => `${String(id)}=${addressOf(id, 1)},${addressOf(id, 0)},${addressOf(id, 2)}`,
     );
-    const start = async (id: number): Promise<SecuredNode> => {
-      const [grpc, raft, metrics] = [addressOf(id, 0), addressOf(id, 1), addressOf(id, 2)];
-      const { config } = await loadConfig({
-        environment: {},
-        flags: {
-          'node-id': String(id),
-          'cluster-id': CLUSTER_ID,
-          'data-dir': join(directory, `node-${String(id)}`),
-          'listen-grpc': grpc,
-          'listen-raft': raft,
-          'listen-metrics': metrics,
-          ...(count === 1 ? {} : { member: members }),
-          ...protection(folder, id),
-          'auth-issuer': provider.issuer,
-          'tls-reload-interval': '100ms',
-          ...flags,
-        },
+    const start = (id: number): Promise<SecuredNode> =>
+      startNode({
+        id,
+        addresses: [addressOf(id, 0), addressOf(id, 1), addressOf(id, 2)],
+        directory,
+        issuer: provider.issuer,
+        flags: { ...(count === 1 ? {} : { member: members }), ...flags },
       });
-      const log: string[] = [];
-      const sink = { write: (line: string): void => void log.push(line) };
-      const { signal } = new AbortController();
-      const server = await startServer(config, { log: pino({}, sink), version: '0.0.0', signal });
-      return { id, grpc, raft, metrics, server, log };
-    };
     const nodes = await Promise.all(ids.map(start));
     return new SecuredCluster(directory, provider, nodes);
+  }
+
+  /** A server that is not in the group yet and asks one that is to let it in. The caller stops it. */
+  async join(id: number, known: SecuredNode): Promise<SecuredNode> {
+    const plan = { clusterId: CLUSTER_ID, members: [id], hosts: [], nodes: [], days: 2 };
+    await initCerts({ folder: this.folder, ...plan });
+    const first = await freePorts(3);
+    const address = (at: number): string => `127.0.0.1:${String(first + at)}`;
+    return startNode({
+      id,
+      addresses: [address(0), address(1), address(2)],
+      directory: this.#directory,
+      issuer: this.provider.issuer,
+      flags: { join: [known.grpc] },
+    });
   }
 
   get only(): SecuredNode {
@@ -145,6 +144,38 @@ export class SecuredCluster {
     await this.provider.stop();
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+interface NodePlan {
+  readonly id: number;
+  readonly addresses: readonly [grpc: string, raft: string, metrics: string];
+  readonly directory: string;
+  readonly issuer: string;
+  readonly flags: Readonly<Record<string, string | readonly string[]>>;
+}
+
+async function startNode({ id, addresses, directory, issuer, flags }: NodePlan): Promise<SecuredNode> {
+  const [grpc, raft, metrics] = addresses;
+  const { config } = await loadConfig({
+    environment: {},
+    flags: {
+      'node-id': String(id),
+      'cluster-id': CLUSTER_ID,
+      'data-dir': join(directory, `node-${String(id)}`),
+      'listen-grpc': grpc,
+      'listen-raft': raft,
+      'listen-metrics': metrics,
+      ...protection(join(directory, 'certs'), id),
+      'auth-issuer': issuer,
+      'tls-reload-interval': '100ms',
+      ...flags,
+    },
+  });
+  const log: string[] = [];
+  const sink = { write: (line: string): void => void log.push(line) };
+  const { signal } = new AbortController();
+  const server = await startServer(config, { log: pino({}, sink), version: '0.0.0', signal });
+  return { id, grpc, raft, metrics, server, log };
 }
 
 export function bearer(token: string): Metadata {

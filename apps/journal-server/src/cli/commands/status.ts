@@ -34,6 +34,7 @@ function print(out: Output, report: ClusterReport): void {
     ['applied', String(report.applied_index)],
     ['answered by', `node ${String(report.node_id)} (${report.role}, version ${report.version})`],
     ...certificateFields(report),
+    ...insecureFields(out, report),
   ]);
   out.line('');
   printTable(out, COLUMNS, report.members.map(row));
@@ -72,4 +73,11 @@ function certificateFields({ members }: ClusterReport): readonly (readonly [stri
   if (first === undefined) return [];
   const { id, purpose, subject, not_after: notAfter } = first;
   return [['certificates', `valid until ${notAfter} (${purpose} of ${subject}, node ${String(id)})`]];
+}
+
+/** Whoever runs with `--insecure` is to be seen by everybody who looks. */
+function insecureFields(out: Output, { members }: ClusterReport): readonly (readonly [string, string])[] {
+  const nodes = members.filter(({ insecure }) => insecure === true).map(({ id }) => `node ${String(id)}`);
+  if (nodes.length === 0) return [];
+  return [['INSECURE', out.colors.red(`${nodes.join(', ')}: started with --insecure`)]];
 }
