@@ -79,10 +79,11 @@ export function authorize(caller: Caller, row: Row, request: unknown, view: Jour
 const grants = new WeakMap<Caller, Map<string, Grant>>();
 
 function grantOf(caller: Caller, role: string): Grant {
-  let byRole = grants.get(caller);
-  if (byRole === undefined) grants.set(caller, (byRole = new Map()));
-  let grant = byRole.get(role);
-  if (grant === undefined) byRole.set(role, (grant = { caller, author: authorOf(caller, role) }));
+  const byRole = grants.get(caller) ?? new Map<string, Grant>();
+  const known = byRole.get(role);
+  if (known !== undefined) return known;
+  const grant = { caller, author: authorOf(caller, role) };
+  grants.set(caller, byRole.set(role, grant));
   return grant;
 }
 
