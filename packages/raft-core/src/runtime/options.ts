@@ -1,5 +1,6 @@
 /** What a {@link RaftNode} is made of, and its limits. */
 import type { RaftEventSink } from '../core/events.ts';
+import { isLocalTarget } from '../core/message.ts';
 import type { NodeId } from '../core/types.ts';
 import { RaftError } from './errors.ts';
 import type { Clock, LogStore, Member, SnapshotStore, StateMachine, Transport } from './interfaces.ts';
@@ -7,11 +8,16 @@ import { checkMember } from './member-directory.ts';
 import { entropySeed, systemClock } from './system-clock.ts';
 
 const MIB = 1024 * 1024;
+/** Timers take no more. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /** How linearizable reads are confirmed (thesis 6.4). */
 export type ReadOnlyOption = 'safe' | 'leaseBased';
 
-/** Everything a node is started with. Sizes are in bytes, times in milliseconds unless they say ticks. */
+/**
+ * Everything a node is started with. Sizes are in bytes, times in milliseconds (at most 2^31 - 1) unless they say ticks;
+ * all but times are whole numbers.
+ */
 export interface RaftNodeOptions<Result> {
   /** This node's id, at least 1. Must never be used again after its stores were wiped: its votes would be forgotten. */
   readonly id: NodeId;
@@ -191,15 +197,27 @@ export function resolveOptions<Result>(options: RaftNodeOptions<Result>): Resolv
 function checkRanges<Result>(options: ResolvedOptions<Result>): void {
   const numbers = Object.entries(MINIMA) as [keyof typeof MINIMA, number][];
   for (const [name, minimum] of numbers) {
-    if (!(options[name] >= minimum)) {
+    const value = options[name];
+    if (!(value >= minimum)) {
+      throw new RaftError('invalidArgument', `option ${name}: ${value} is below the minimum of ${minimum}`);
+    }
+    const isTime = name.endsWith('Ms');
+    if (isTime && value > TIMER_MAX_MS)
       throw new RaftError(
         'invalidArgument',
-        `option ${name}: ${options[name]} is below the minimum of ${minimum}`,
+        `option ${name}: ${value} is above the maximum of ${TIMER_MAX_MS}`,
       );
-    }
+    if (!isTime && !Number.isSafeInteger(value))
+      throw new RaftError('invalidArgument', `option ${name}: ${value} is not a safe integer`);
   }
-  if (!Number.isSafeInteger(options.id))
-    throw new RaftError('invalidArgument', 'option id: it must be a safe integer');
+  if (isLocalTarget(options.id))
+    throw new RaftError('invalidArgument', `option id: ${options.id} is reserved, use one below 2^53 - 2`);
+  if (options.readOnlyOption !== 'safe' && options.readOnlyOption !== 'leaseBased') {
+    throw new RaftError(
+      'invalidArgument',
+      `option readOnlyOption: it must be safe or leaseBased, not ${String(options.readOnlyOption)}`,
+    );
+  }
   if (options.electionTicks <= options.heartbeatTicks) {
     throw new RaftError('invalidArgument', 'option electionTicks: it must be more than heartbeatTicks');
   }

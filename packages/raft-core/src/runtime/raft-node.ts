@@ -135,11 +135,17 @@ export class RaftNode<Result> {
 
   /**
    * Hands leadership to a voter (thesis 3.10), by default the most up-to-date one that responds, and resolves when it leads.
-   * Proposals are refused meanwhile. Fails with `transferTimeout` after `deadlineMs` (default an election timeout)
-   * and goes on leading.
+   * Proposals are refused meanwhile. Fails with `transferTimeout` after `deadlineMs` (milliseconds from 0, default an
+   * election timeout) and goes on leading.
    */
   async transferLeadership(to?: NodeId, deadlineMs?: number): Promise<void> {
     const { electionTicks, tickIntervalMs, clock } = this.#options;
+    if (deadlineMs !== undefined && !(deadlineMs >= 0 && Number.isFinite(deadlineMs))) {
+      throw new RaftError(
+        'invalidArgument',
+        `transferring leadership: deadlineMs must be a finite number from 0, not ${deadlineMs}`,
+      );
+    }
     await this.#asLeader('transferring leadership', () => {
       const target = this.#loop.startTransfer(to);
       return this.#loop.transfer.start(target, clock.now() + (deadlineMs ?? electionTicks * tickIntervalMs));

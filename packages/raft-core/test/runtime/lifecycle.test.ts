@@ -84,6 +84,11 @@ describe('leadership', () => {
     expect(await cluster.failure(follower.transferLeadership(follower.id))).toMatchObject({
       code: 'invalidArgument',
     });
+    for (const deadlineMs of [NaN, -1, Infinity]) {
+      expect(await cluster.failure(follower.transferLeadership(leader.id, deadlineMs))).toMatchObject({
+        code: 'invalidArgument',
+      });
+    }
     await cluster.stopAll();
   });
 
@@ -264,6 +269,11 @@ describe('options', () => {
       ['id', { id: 0 }],
       ['electionTicks', { electionTicks: 1, heartbeatTicks: 1 }],
       ['tickIntervalMs', { tickIntervalMs: 0 }],
+      ['tickIntervalMs', { tickIntervalMs: Infinity }],
+      ['electionTicks', { electionTicks: 2.5 }],
+      ['inflightMaxMessages', { inflightMaxMessages: Infinity }],
+      ['readOnlyOption', { readOnlyOption: 'lease' }],
+      ['id', { id: Number.MAX_SAFE_INTEGER }],
       ['inflightMaxBytes', { messageMaxBytes: 100, inflightMaxBytes: 10 }],
       ['logRetentionMaxEntries', { logRetentionEntries: 100, logRetentionMaxEntries: 10 }],
       ['bootstrap', { bootstrap: { members: [member(id), member(id)] } }],
