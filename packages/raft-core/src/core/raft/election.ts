@@ -170,13 +170,15 @@ function campaign(raft: Raft, kind: CampaignKind): void {
 
 function hasUnappliedConfChange(raft: Raft): boolean {
   const { log } = raft;
-  // In pages: what is unapplied may be long.
-  for (let low = shiftIndex(log.applied, 1); low <= log.committed;) {
+  // In pages, and none twice: what is unapplied may be long, and what is committed stays what it is.
+  const looked = raft.noConfChangeUpTo > log.applied ? raft.noConfChangeUpTo : log.applied;
+  for (let low = shiftIndex(looked, 1); low <= log.committed;) {
     const page = log.slice(low, shiftIndex(log.committed, 1), log.maxApplyingBytes);
     if (page === undefined || page.length === 0)
       fail(`entries from ${low} on were compacted before they were applied`);
     if (page.some((entry) => entry.type !== 'normal')) return true;
     low = shiftIndex(low, page.length);
+    raft.noConfChangeUpTo = shiftIndex(low, -1);
   }
   return false;
 }

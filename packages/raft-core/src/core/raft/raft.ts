@@ -59,6 +59,8 @@ export class Raft {
   transferSent = false;
   /** A membership change may be in the log at or before this index; the next one waits until it is applied. */
   pendingConfIndex: LogIndex = NO_INDEX;
+  /** No membership change among the committed entries that are not applied yet, up to here. */
+  noConfChangeUpTo: LogIndex = NO_INDEX;
   /** Payload bytes appended in this term and not applied yet. Never above the truth, sometimes below. */
   uncommittedBytes = 0;
   rounds = new ReadRounds();
