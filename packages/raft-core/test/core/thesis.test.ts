@@ -22,7 +22,7 @@ function removeNode(id: number): ConfChange {
   return change({ type: 'removeNode', nodeId: toNodeId(id) });
 }
 
-describe('Raft thesis, 3.5: log replication and flow', () => {
+describe('Raft thesis, 10.2.2: batching and pipelining', () => {
   it('entries are batched up to the message size, and pipelined without waiting for answers', () => {
     const network = new Network(three, { maxSizePerMsgBytes: 200 });
     network.elect(1);
