@@ -1,10 +1,12 @@
 /** What a flooder meets, and that the next one is served all the same. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { Doorkeeper } from '../src/front/doorkeeper.ts';
 import type { AddressLimits } from '../src/index.ts';
 import { BOOT_PATH, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
@@ -134,6 +136,35 @@ describe('a connection', () => {
     expect(front.stats().floods).toBe(floods);
     expect(await knock(address)).toBe(floods === 0);
     await served(bystander);
+  });
+
+  it('that reads nothing has no more calls open than it may, costs bounded memory, and others are served', async () => {
+    const replica = await start({
+      front: { sessionMemoryBytesMax: 1024 * 1024, streamsPerConnectionMax: 4 },
+    });
+    const { address } = replica;
+    for (let part = 0; part < 10; part += 1) {
+      const value = randomBytes(90_000).toString('base64');
+      replica.append(aCommit(vcluster('ml'), { kernel: { [`random${part}`]: value } }));
+    }
+    const bystander = session(address);
+    await served(bystander);
+    const reader = session(address, { settings: { initialWindowSize: 0 } });
+    await once(reader, 'localSettings');
+    const before = process.memoryUsage().arrayBuffers;
+    const ends = Array.from({ length: 40 }, async () => {
+      const request = reader.request(CALL).on('error', () => undefined);
+      request.end(framed(bootRequest()));
+      await once(request, 'close');
+      return request.rstCode;
+    });
+    await expect.poll(() => replica.bootServer.stats().bootsActive).toBe(4);
+    await served(bystander);
+    expect(replica.bootServer.stats().bootsActive).toBe(4);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 * 1024);
+    reader.destroy();
+    await Promise.allSettled(ends);
+    await expect.poll(() => replica.bootServer.stats().bootsActive).toBe(0);
   });
 
   it('that floods while the server stops does not keep it', async () => {
