@@ -12,17 +12,20 @@ import { S3_ENVIRONMENT, S3Server } from '../support/s3-server.ts';
 const directory = mkdtempSync(join(tmpdir(), 'pact-stores-'));
 let s3: S3Server;
 let plainS3: S3Server;
+let refusingS3: S3Server;
 let places = 0;
 
 beforeAll(async () => {
   Object.assign(process.env, S3_ENVIRONMENT);
   s3 = await S3Server.start();
   plainS3 = await S3Server.start({ conditional: false });
+  refusingS3 = await S3Server.start({ conditional: 'refused' });
 });
 
 afterAll(async () => {
   await s3.close();
   await plainS3.close();
+  await refusingS3.close();
   rmSync(directory, { recursive: true });
 });
 
@@ -41,6 +44,7 @@ const KINDS: readonly (readonly [string, () => string])[] = [
   ['a directory', () => `file://${newDirectory()}`],
   ['an S3 bucket', () => s3.url(`p${String((places += 1))}`)],
   ['an S3 bucket of a server without conditional writes', () => plainS3.url(`p${String((places += 1))}`)],
+  ['an S3 bucket of a server that refuses them', () => refusingS3.url(`p${String((places += 1))}`)],
 ];
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -107,7 +111,7 @@ test('of writers of the same object exactly one succeeds', async () => {
 });
 
 test('finding out whether writes are conditional leaves no object behind', async () => {
-  for (const server of [s3, plainS3]) {
+  for (const server of [s3, plainS3, refusingS3]) {
     const store = await openStore(server.url('probing'));
     await store.create('log/a', bytes('a'));
     store.close();

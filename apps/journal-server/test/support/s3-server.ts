@@ -21,8 +21,8 @@ export type Fault =
   | { readonly kind: 'corrupt' };
 
 export interface S3ServerOptions {
-  /** False: writes are not conditional, whatever the request says. */
-  readonly conditional?: boolean;
+  /** False: writes are not conditional, whatever the request says; `refused`: one that asks for it fails. */
+  readonly conditional?: boolean | 'refused';
 }
 
 export const BUCKET = 'backups';
@@ -43,11 +43,11 @@ export class S3Server {
   readonly headers = new Map<string, IncomingMessage['headers']>();
   readonly #upstream: FauxqsServer;
   readonly #front: Server;
-  readonly #conditional: boolean;
+  readonly #conditional: boolean | 'refused';
   /** Conditional writes, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(upstream: FauxqsServer, conditional: boolean) {
+  private constructor(upstream: FauxqsServer, conditional: boolean | 'refused') {
     this.#upstream = upstream;
     this.#conditional = conditional;
     this.#front = createServer((request, response) => {
@@ -89,8 +89,10 @@ export class S3Server {
     const fault = this.fault(request);
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'refuse') return refuse(response, fault.status, fault.code);
-    const isConditional = method === 'PUT' && request.headers['if-none-match'] === '*' && this.#conditional;
-    if (!isConditional) return this.#forward(request, body, response, fault?.kind === 'corrupt');
+    const asks = method === 'PUT' && request.headers['if-none-match'] === '*';
+    if (asks && this.#conditional === 'refused') return refuse(response, 501, 'NotImplemented');
+    if (!asks || this.#conditional === false)
+      return this.#forward(request, body, response, fault?.kind === 'corrupt');
     const work = this.#queue.then(async () => {
       if (await this.#exists(url)) return refuse(response, 412, 'PreconditionFailed');
       return this.#forward(request, body, response, false);

@@ -68,13 +68,19 @@ export class S3Store implements ObjectStore {
       const honoured = await this.#honoursConditions(signal);
       // Not atomic, which is why such a server is told of in the documentation; fencing by term is what is left.
       if (!honoured && (await this.#has(key, signal))) throw exists(key);
-      await this.#create(key, bytes, signal);
+      await this.#create(key, bytes, honoured, signal);
     });
   }
 
-  async #create(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  async #create(
+    key: string,
+    bytes: Uint8Array,
+    conditional: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const condition = conditional ? { IfNoneMatch: '*' } : {};
     await this.#client.send(
-      new PutObjectCommand({ ...this.#target(key), Body: bytes, IfNoneMatch: '*' }),
+      new PutObjectCommand({ ...this.#target(key), Body: bytes, ...condition }),
       requestOptions(signal),
     );
   }
@@ -85,11 +91,13 @@ export class S3Store implements ObjectStore {
     const probe = `probe-${randomUUID()}`;
     try {
       for (let attempt = 0; attempt < 2; attempt += 1)
-        await this.#create(probe, Buffer.from('conditional\n'), signal);
+        await this.#create(probe, Buffer.from('conditional\n'), true, signal);
       this.#conditional = false;
     } catch (error) {
-      if (!isPrecondition(error)) throw error;
-      this.#conditional = true;
+      // A server may ignore the condition, or refuse any request that has one.
+      const refused = error instanceof Error && error.name === 'NotImplemented';
+      if (!refused && !isPrecondition(error)) throw error;
+      this.#conditional = !refused;
     } finally {
       await this.remove([probe]).catch(() => undefined);
     }
