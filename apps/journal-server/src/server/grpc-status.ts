@@ -43,7 +43,8 @@ const raftStatus: Readonly<Record<RaftErrorCode, status>> = {
   quorumWouldBeLost: status.FAILED_PRECONDITION,
   learnerNotCaughtUp: status.FAILED_PRECONDITION,
   transferInProgress: status.UNAVAILABLE,
-  transferTimeout: status.ABORTED,
+  // Not to be repeated by itself: each attempt holds up writes for as long as an election.
+  transferTimeout: status.FAILED_PRECONDITION,
   readTimeout: status.UNAVAILABLE,
   stopped: status.UNAVAILABLE,
   storageFailed: status.UNAVAILABLE,

@@ -5,13 +5,21 @@ import {
   toNodeId,
   type NodeId,
   type NotLeaderError,
+  type RaftErrorCode,
   type RaftNode,
 } from '@pact-journal/raft-core';
 import { raftMember } from './members.ts';
 import type { NewMember } from './services/cluster-service.ts';
 
-/** How long a change waits for another one that is under way. */
-const CHANGE_WAIT_MS = 5_000;
+/**
+ * How long a change waits for what passes by itself: another one that is under way; and a leader that has just come to
+ * lead and has not heard from all others yet, to whom they seem not to respond.
+ */
+const CHANGE_WAIT_MS: Partial<Record<RaftErrorCode, number>> = {
+  membershipPending: 5_000,
+  quorumWouldBeLost: 1_000,
+  learnerNotCaughtUp: 1_000,
+};
 const CHANGE_RETRY_MS = 20;
 
 type Node = Pick<
@@ -63,15 +71,16 @@ export class MembershipChanges {
     );
   }
 
-  /** One change at a time; others, like a promotion that was asked for earlier, are soon over. */
+  /** One change at a time; what is in its way is often soon over. */
   async #change(change: () => Promise<void>): Promise<void> {
-    const giveUpMs = performance.now() + CHANGE_WAIT_MS;
+    const startedMs = performance.now();
     for (;;) {
       try {
         await change();
         return;
       } catch (error) {
-        if (!isRaftError(error, 'membershipPending') || performance.now() > giveUpMs) throw error;
+        const waitMs = isRaftError(error) ? (CHANGE_WAIT_MS[error.code] ?? 0) : 0;
+        if (performance.now() - startedMs >= waitMs) throw error;
         await sleep(CHANGE_RETRY_MS);
       }
     }

@@ -1,6 +1,6 @@
 /** What the log and the metrics are told of consensus. */
 import type { CommandResult } from '@pact-journal/journal-state';
-import type { RaftError, RaftNode } from '@pact-journal/raft-core';
+import type { NodeId, RaftError, RaftNode } from '@pact-journal/raft-core';
 import type { Alarms } from './alarms.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -13,8 +13,6 @@ export function watchRaft(
   onFatal: (error: RaftError) => void,
   onRemoved: () => void,
 ): void {
-  // A node that joins reads of the members before it.
-  let wasMember = node.status().members.some(({ id }) => id === node.id);
   node.on('leaderChange', ({ leaderId, leader, term }) => {
     metrics.leaderChanged();
     log.info(
@@ -28,9 +26,8 @@ export function watchRaft(
   });
   node.on('membershipChange', ({ index, members }) => {
     log.info({ index, members: members.map(({ id, role }) => ({ id, role })) }, 'membership changed');
-    const removed = wasMember && !members.some(({ id }) => id === node.id);
-    wasMember = members.some(({ id }) => id === node.id);
-    if (!removed) return;
+  });
+  watchRemoval(node, () => {
     const message = `node ${String(node.id)} is no member any more; stop it and remove its data directory, whose id is used up`;
     alarms.raise('removed', message);
     log.warn(message);
@@ -65,5 +62,22 @@ export function watchRaft(
   node.on('fatal', ({ error }) => {
     log.fatal({ err: error }, 'this node has stopped for good');
     onFatal(error);
+  });
+}
+
+/** What tells of a node's membership. */
+export interface WatchedMember extends Pick<RaftNode<CommandResult>, 'id' | 'on'> {
+  status(): { readonly members: readonly { readonly id: NodeId }[] };
+}
+
+/** Tells of a removal of this node. A node that joins reads of the members before it, which is none. */
+export function watchRemoval(node: WatchedMember, onRemoved: () => void): void {
+  const isIn = (members: readonly { readonly id: NodeId }[]): boolean =>
+    members.some(({ id }) => id === node.id);
+  let wasMember = isIn(node.status().members);
+  node.on('membershipChange', ({ members }) => {
+    const removed = wasMember && !isIn(members);
+    wasMember = isIn(members);
+    if (removed) onRemoved();
   });
 }

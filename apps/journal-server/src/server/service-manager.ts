@@ -11,6 +11,7 @@ export class ServiceManager {
   readonly #asked: boolean;
   readonly #watchdogMs: number;
   #failed = false;
+  #watched = false;
 
   constructor(env: Readonly<Record<string, string | undefined>>, log: Logger) {
     this.#log = log;
@@ -19,10 +20,11 @@ export class ServiceManager {
     this.#watchdogMs = this.#asked && watchdogUs > 0 ? watchdogUs / 1_000 : 0;
   }
 
-  /** The service answers; to be called once. From now on the watchdog is told so as well, as long as the event loop turns. */
+  /** The service answers. From the first time on the watchdog is told so as well, as long as the event loop turns. */
   ready(status: string): void {
     this.#notify('READY=1', `STATUS=${status}`);
-    if (this.#watchdogMs === 0) return;
+    if (this.#watchdogMs === 0 || this.#watched) return;
+    this.#watched = true;
     setInterval(() => {
       this.#notify('WATCHDOG=1');
     }, this.#watchdogMs / 3).unref();

@@ -1,6 +1,7 @@
 /** The npm `bin` and what is said about the command line. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +41,33 @@ test('after the build, it runs what was built with the arguments it got', () => 
   writeFileSync(join(dist, 'cli.js'), 'console.log(JSON.stringify(process.argv.slice(2)));');
   const output = execFileSync(process.execPath, [launcher, 'log', '--json'], { encoding: 'utf8' });
   expect(JSON.parse(output)).toEqual(['log', '--json']);
+});
+
+test('under a Node that is too old, the pinned one runs it and hears the signals that are for a server', async () => {
+  const dist = join(root, 'apps', 'journal-server', 'dist');
+  mkdirSync(dist);
+  writeFileSync(
+    join(dist, 'cli.js'),
+    `for (const signal of ['SIGUSR2', 'SIGHUP']) process.on(signal, () => console.log('heard ' + signal));
+     process.on('SIGTERM', () => process.exit(7));
+     console.log('serving');
+     setInterval(() => undefined, 1000);`,
+  );
+  mkdirSync(join(root, 'node_modules', 'node', 'bin'), { recursive: true });
+  writeFileSync(join(root, 'package.json'), '{}');
+  symlinkSync(process.execPath, join(root, 'node_modules', 'node', 'bin', 'node'));
+  const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.19.0' } })`;
+  const child = spawn(process.execPath, ['--import', old, launcher, 'serve']);
+  let heard = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (heard += text));
+  await expect.poll(() => heard).toBe('serving\n');
+  child.kill('SIGUSR2');
+  await expect.poll(() => heard).toContain('heard SIGUSR2');
+  child.kill('SIGHUP');
+  await expect.poll(() => heard).toContain('heard SIGHUP');
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect(await exited).toEqual([7, null]);
 });
 
 test('the README has every command', () => {

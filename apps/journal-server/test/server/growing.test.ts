@@ -89,6 +89,19 @@ describe('under load, by the command line alone', () => {
     expect(Object.keys(await roles())).toEqual(['1', '2', '3']);
   });
 
+  test('leadership is not handed to the dead voter, and nobody tries for long', async () => {
+    const startedMs = performance.now();
+    const refused = await member('transfer', '3');
+    expect({ code: refused.code, why: failureLine(refused) }).toEqual({
+      code: 4,
+      why: expect.stringMatching(
+        /node 3: it (cannot be reached|did not take over by the deadline)/,
+      ) as string,
+    });
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    await load.goesOn();
+  });
+
   test('the dead voter is replaced by a new node', async () => {
     start(4);
     await done('replace', '3', '4', '--wait', '30s');
