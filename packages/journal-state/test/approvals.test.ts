@@ -332,7 +332,7 @@ describe('pending approvals', () => {
       }),
       { numRuns: 300 },
     );
-    expect(approved).toBeGreaterThan(20);
+    expect(approved, 'approved changes among them').toBeGreaterThan(2);
   });
 });
 

@@ -136,7 +136,7 @@ describe('limits', () => {
     ];
     const clients = Array.from({ length: 4 }, () => clientOf(only.grpc, channel()));
     const watcher = SUBSCRIBE.requestSerialize({ nodeId: '', vclusterId: '', fromSequence: 0 });
-    const open = clients.slice(0, 3).map((client) => callPath(client, SUBSCRIBE.path, watcher, alice, 4_000));
+    const open = clients.slice(0, 3).map((client) => callPath(client, SUBSCRIBE.path, watcher, alice, 8_000));
     const again = bearer(await provider.token(ADMIN, { subject: 'alice' }));
     await vi.waitFor(async () => {
       expect(await callPath(clients[3] ?? fail(), STATUS, undefined, again)).toMatchObject({
