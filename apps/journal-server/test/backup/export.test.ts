@@ -242,30 +242,27 @@ test('any node, a learner too, exports a restore point on demand; another one mo
   const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
   try {
     const learner = cluster.places[1]?.grpc ?? '';
-    const { sequence } = await journal.append(
-      aCommit(vcluster('ml'), { kernel: { a: 'x'.repeat(100_000) } }),
-    );
     const create = async (): Promise<{ readonly index: number; readonly sent_bytes: number }> => {
       const result = await runHere(['--endpoint', learner, 'backup', 'create', '--json']);
       expect(result).toMatchObject({ code: 0, stderr: '' });
       return JSON.parse(result.stdout) as { readonly index: number; readonly sent_bytes: number };
     };
+    const nothingNew = async (): Promise<void> => {
+      expect(await create()).toMatchObject({ sent_bytes: 0 });
+    };
+    // Whoever is first, the leader with what its export begins with or the learner, the other finds it there.
+    await journal.append(aCommit(vcluster('ml'), { kernel: { a: '1' } }));
+    await vi.waitFor(nothingNew, WAIT);
+    const { sequence } = await journal.append(
+      aCommit(vcluster('ml'), { kernel: { a: 'x'.repeat(100_000) } }),
+    );
     // The learner follows a moment later.
-    const boot = [
-      '--endpoint',
-      learner,
-      'boot',
-      'n1',
-      '--vcluster',
-      'ml',
-      '--min-sequence',
-      String(sequence),
-    ];
-    expect(await runHere(boot)).toMatchObject({ code: 0 });
+    const fence = ['--vcluster', 'ml', '--min-sequence', String(sequence)];
+    expect(await runHere(['--endpoint', learner, 'boot', 'n1', ...fence])).toMatchObject({ code: 0 });
     const first = await create();
     expect(first.sent_bytes).toBeGreaterThan(0);
     // Once the overlay that follows from the commit is stored, nothing changes any more.
-    await vi.waitFor(async () => expect(await create()).toMatchObject({ sent_bytes: 0 }), WAIT);
+    await vi.waitFor(nothingNew, WAIT);
     const listed = await runHere(['--endpoint', learner, 'backup', 'list', '--json']);
     expect(JSON.parse(listed.stdout)).toMatchObject({ cluster_id: 'pact' });
     expect(
