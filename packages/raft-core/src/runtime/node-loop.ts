@@ -463,11 +463,17 @@ export class NodeLoop<Result> implements TransportHandler {
     }
     this.proposals.appliedOther(entry);
     if (confState !== undefined) {
-      this.#outbox.setMembers(this.directory.list());
       this.keeper.noteMembershipChange();
-      this.events.emit('membershipChange', { index: entry.index, members: this.directory.roles() });
+      this.#membersChanged(entry.index);
     }
     this.membership.changeApplied(entry, confState);
+  }
+
+  #membersChanged(index: LogIndex): void {
+    this.#outbox.setMembers(this.directory.list());
+    this.events.emit('membershipChange', { index, members: this.directory.roles() });
+    if (this.directory.get(this.options.id) === undefined)
+      this.proposals.leftBehind(this.core.basicStatus().committed);
   }
 
   /** Content first, then the log's new place, then the state: a crash in between is put right by `recover`. */
@@ -483,10 +489,9 @@ export class NodeLoop<Result> implements TransportHandler {
     if (!this.#running) return;
     this.applyWorker.restored(index, term);
     this.directory.replace(confState, members);
-    this.#outbox.setMembers(this.directory.list());
     this.proposals.coveredBySnapshot(index);
     this.membership.coveredBySnapshot(index);
     this.events.emit('snapshotInstalled', { snapshot: stored });
-    this.events.emit('membershipChange', { index, members: this.directory.roles() });
+    this.#membersChanged(index);
   }
 }

@@ -156,6 +156,17 @@ export class ProposalTracker<Result> {
     }
   }
 
+  /**
+   * This node is no member any more, and nobody tells it what becomes of entries after `commitIndex`. Those up to there
+   * are still applied here.
+   */
+  leftBehind(commitIndex: LogIndex): void {
+    for (const proposal of [...this.#inLog.values()]) {
+      if (proposal.index > commitIndex)
+        this.#fail(proposal, unknown('this node was removed from the group before it was decided'));
+    }
+  }
+
   /** Gives up on what has waited too long. Called with every tick. */
   expire(): void {
     if (this.#timeoutMs === 0) return;

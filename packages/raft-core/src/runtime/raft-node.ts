@@ -71,7 +71,8 @@ export class RaftNode<Result> {
    * When it fails, `error.outcome` tells what is known: `notCommitted` for certain, or `unknown`. Codes:
    * `notLeader`, `overloaded`, `transferInProgress`, `notCommitted`, `outcomeUnknown`, `invalidArgument`, `stopped`
    * and those of fatal errors. An aborted `signal` gives `notCommitted` before the entry is in the log and
-   * `outcomeUnknown` after.
+   * `outcomeUnknown` after. A leader that removes itself does not learn what becomes of its last proposals: they fail
+   * with `outcomeUnknown` as soon as its removal is applied.
    */
   propose(data: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<Committed<Result>> {
     const refusal = this.#refuseProposal(data);

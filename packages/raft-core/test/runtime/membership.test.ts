@@ -107,6 +107,35 @@ describe('membership', () => {
     await cluster.stopAll();
   });
 
+  it('tells a leader that removes itself at once what it cannot know of its last proposals', async () => {
+    const cluster = await Cluster.start({ faults: { latencyMsMin: 5, latencyMsMax: 5 } });
+    const leader = await cluster.leader();
+    const removed = leader.remove(leader.id);
+    const failures: Promise<unknown>[] = [];
+    let submitted = 0;
+    await cluster.clock.until(
+      () => {
+        if (leader.status().role === 'leader')
+          failures.push(failureOf(leader.propose(bytes(`entry ${submitted++}`))));
+        return leader.status().role !== 'leader';
+      },
+      5_000,
+      1,
+    );
+    await cluster.clock.resolve(removed);
+    // Less than it takes to hear of the next leader, whom this node does not hear of at all.
+    const reasons = await cluster.clock.resolve(Promise.all(failures), 100, 1);
+    expect(reasons).toContainEqual(expect.objectContaining({ code: 'outcomeUnknown', outcome: 'unknown' }));
+    const successor = await cluster.leader();
+    await cluster.clock.resolve(successor.propose(bytes('last')));
+    const { texts } = cluster.site(successor.id).stateMachine;
+    for (const [entry, reason] of reasons.entries()) {
+      if (reason === undefined) expect(texts).toContain(`entry ${entry}`);
+    }
+    expect(new Set(texts).size).toBe(texts.length);
+    await cluster.stopAll();
+  });
+
   it('replaces several members in one step through a joint configuration that is left by itself', async () => {
     const cluster = await Cluster.start({ faults: { latencyMsMin: 5, latencyMsMax: 5 } });
     const leader = await cluster.leader();
