@@ -98,15 +98,28 @@ export class JournalClock {
   }
 }
 
+/** How long a reading of the uptime, which costs a file's, may be used again. */
+const UPTIME_READ_MS = 250;
+
 /** Node's monotonic clock stands still while the machine sleeps; the uptime, in seconds, does not. */
-function systemTime(): TimeSources {
-  const uptimeMs = (): number => uptime() * 1_000;
-  const start = uptimeMs() - performance.now();
-  return {
-    wallMs: () => Date.now(),
-    elapsedMs: () => {
-      const sleptMs = uptimeMs() - performance.now() - start;
-      return performance.now() + (sleptMs > SLEEP_MS_MIN ? sleptMs : 0);
-    },
+export function systemTime(
+  uptimeMs = (): number => uptime() * 1_000,
+  monotonicMs = (): number => performance.now(),
+  wallMs = (): number => Date.now(),
+): TimeSources {
+  const start = uptimeMs() - monotonicMs();
+  const read = { atMs: monotonicMs(), wallMs: wallMs(), sleptMs: 0 };
+  const elapsedMs = (): number => {
+    const nowMs = monotonicMs();
+    const passedMs = nowMs - read.atMs;
+    // Where the machine has slept, the time of day has gone on further than the monotonic clock.
+    const departedMs = Math.abs(wallMs() - read.wallMs - passedMs);
+    if (passedMs > UPTIME_READ_MS || departedMs > UPTIME_READ_MS) {
+      read.sleptMs = Math.max(read.sleptMs, uptimeMs() - nowMs - start);
+      read.atMs = nowMs;
+      read.wallMs = wallMs();
+    }
+    return nowMs + (read.sleptMs > SLEEP_MS_MIN ? read.sleptMs : 0);
   };
+  return { wallMs, elapsedMs };
 }

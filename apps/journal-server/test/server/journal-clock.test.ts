@@ -1,6 +1,6 @@
 /** What time the journal counts when computers' clocks are wrong. */
 import { describe, expect, test } from 'vitest';
-import { JournalClock } from '../../src/server/journal-clock.ts';
+import { JournalClock, systemTime } from '../../src/server/journal-clock.ts';
 
 const START = Date.parse('2026-11-24T12:00:00Z');
 const YEAR_MS = 365 * 86_400_000;
@@ -81,5 +81,40 @@ describe('the time counted', () => {
     expect(machine.clock.trouble().journalAheadMs).toBe(YEAR_MS);
     machine.clock.continueFrom(START);
     expect(machine.clock.now()).toBe(START + 5_000);
+  });
+});
+
+describe("this machine's time elapsed", () => {
+  test('counts the time that the machine slept at once, never goes back, and seldom asks for the uptime', () => {
+    const machine = { uptime: 70_000, monotonic: 1_000, wall: START, asked: 0 };
+    const pass = (ms: number, awake = true): void => {
+      machine.uptime += ms;
+      machine.wall += ms;
+      if (awake) machine.monotonic += ms;
+    };
+    const { elapsedMs } = systemTime(
+      () => {
+        machine.asked += 1;
+        return Math.floor(machine.uptime / 1_000) * 1_000;
+      },
+      () => machine.monotonic,
+      () => machine.wall,
+    );
+    const start = elapsedMs();
+    for (let turn = 0; turn < 10_000; turn += 1) {
+      pass(0.1);
+      elapsedMs();
+    }
+    expect(elapsedMs() - start).toBeCloseTo(1_000);
+    expect(machine.asked).toBeLessThan(10);
+    pass(3_600_000, false);
+    let newest = elapsedMs();
+    expect(Math.abs(newest - start - 3_601_000)).toBeLessThanOrEqual(1_000);
+    for (let turn = 0; turn < 100; turn += 1) {
+      pass(99);
+      const now = elapsedMs();
+      expect(now).toBeGreaterThanOrEqual(newest);
+      newest = now;
+    }
   });
 });
