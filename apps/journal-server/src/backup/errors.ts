@@ -4,7 +4,7 @@
  * - `unavailable`: the store does not answer; `slow`: not in time; `denied`: it refuses access; `full`: it has no room
  * - `checksumMismatch`: what the store received or sent is not what was sent or kept
  * - `notFound`: an object that must be there is not; `exists`: one that was to be created is there already
- * - `fenced`: a writer of a later term has taken over
+ * - `fenced`: a writer of a later term has taken over; `astray`: this replica differs from the others, so it must not write
  * - `damaged`: an object is not what was written, or is missing where the others need it
  * - `foreignCluster`: the backup belongs to another cluster; `newerBackup`: to a newer version of this program
  * - `noSuchPoint`: the backup does not reach the sequence or time asked for
@@ -20,6 +20,7 @@ export type BackupErrorCode =
   | 'notFound'
   | 'exists'
   | 'fenced'
+  | 'astray'
   | 'damaged'
   | 'foreignCluster'
   | 'newerBackup'

@@ -7,7 +7,7 @@ export const EXIT_CODES = {
   failed: 1,
   /** Wrong arguments, unreadable or malformed input, bad configuration: nothing was sent. */
   usage: 2,
-  /** Nobody reached, no leader, overloaded: trying again may help. */
+  /** Nobody reached, no leader, overloaded, or not all reached that was to be checked: trying again may help. */
   unreachable: 3,
   /** The journal said no: authentication, permission, validation, or it does not know what was named. */
   refused: 4,

@@ -25,6 +25,11 @@ export async function compareReplicas(
   return 'not comparable';
 }
 
+/** Whether a member says its digest now; one without an address does not. */
+export async function answersAt(context: CliContext, endpoint: string): Promise<boolean> {
+  return endpoint !== '' && (await digestOf(context, endpoint)) !== undefined;
+}
+
 async function digestOf(context: CliContext, endpoint: string): Promise<StateDigest | undefined> {
   // One that does not answer now may be starting.
   return withJournal(context, (journal) => journal.digest(), [endpoint]).catch(() => undefined);

@@ -100,6 +100,18 @@ test('a sound backup is found whole, down to its newest entry', async () => {
   expect(JSON.parse(result.stdout)).toMatchObject({ ok: true, head_hash: head, entries: 6, expected_at: 5 });
 });
 
+test('words, JSON and exit status agree where the expected hash is that of no entry', async () => {
+  const args = ['verify', sound, '--expect', `sha256:${'0'.repeat(64)}`];
+  const inWords = await runHere(args);
+  expect(inWords).toMatchObject({ code: 5 });
+  expect(inWords.stdout).toContain('not the journal that is expected');
+  expect(inWords.stdout).not.toContain('whole');
+  expect(failureLine(inWords)).toContain('no entry has the expected hash');
+  const asJson = await runHere([...args, '--json']);
+  expect(asJson).toMatchObject({ code: 5 });
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ ok: false, findings: [], expected_at: null });
+});
+
 test('any single byte that is changed, in any object, is found by verify and refused by restore', async () => {
   let restored = 0;
   const change = async (key: string, at: number, xor: number): Promise<void> => {

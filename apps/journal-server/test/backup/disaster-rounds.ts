@@ -37,23 +37,23 @@ for (let round = 0; round < rounds; round += 1) {
   const directory = await mkdtemp(join(tmpdir(), 'pact-disaster-store-'));
   const url = s3 === undefined ? `file://${directory}` : s3.url(`round-${String(round)}`);
   try {
-    const { acknowledged, restored, lost, lagSeconds, targets } = await disaster({
+    const { acknowledged, restored, lost, lagSeconds, targets, before } = await disaster({
       url,
       random: generator(seed),
     });
     process.stdout.write(
       `round ${String(round + 1)}/${String(rounds)} seed ${String(seed)}: ${String(acknowledged)} acknowledged, ${String(restored)} restored, ` +
-        `${String(lost)} younger than the lag of ${lagSeconds.toFixed(2)} s lost; ${targets.join(', ')}\n`,
+        `${String(lost)} younger than the lag of ${lagSeconds.toFixed(2)} s lost; ${String(before)} there before the export began; restored to ${targets.join(' and ')}\n`,
     );
   } catch (error) {
     failed += 1;
     process.stdout.write(
       `round ${String(round + 1)} seed ${String(seed)} FAILED: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
+    if (s3 === undefined) process.stdout.write(`its backup is kept in ${directory}\n`);
     break;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
+  await rm(directory, { recursive: true, force: true });
 }
 await s3?.close();
 process.stdout.write(`${String(failed)} of ${String(rounds)} rounds failed\n`);

@@ -5,11 +5,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JournalClient } from '@pact-journal/journal-client';
 import type { ConfigEntry, EntrySeq } from '@pact-journal/journal-state';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { verifyDataDirectory } from '../../src/backup/data-directory.ts';
+import { isBackupError } from '../../src/backup/errors.ts';
 import { Repository } from '../../src/backup/format/repository.ts';
+import type { SnapshotRecord } from '../../src/backup/format/snapshot-record.ts';
 import { planRestore } from '../../src/backup/plan.ts';
 import type { Target } from '../../src/backup/replay.ts';
 import { newClusterId, restoreBackup, type Restored } from '../../src/backup/restore.ts';
@@ -33,6 +36,8 @@ export interface DisasterReport {
   readonly lost: number;
   readonly lagSeconds: number;
   readonly targets: readonly string[];
+  /** Entries that were there before the export began: all of them are in its first snapshot, none is a point of its own. */
+  readonly before: number;
 }
 
 interface Acknowledged {
@@ -59,19 +64,38 @@ export async function disaster(options: DisasterOptions): Promise<DisasterReport
     nodes: 3,
     flags: ['--backup-url', url, '--backup-interval', '100ms', ...(options.flags ?? [])],
   });
-  let acknowledged: readonly Acknowledged[];
-  let reported: Reported;
   try {
-    const load = new Load(cluster, random);
-    await load.untilReported();
-    await new Promise((resolve) => setTimeout(resolve, 300 + random() * 1_700));
-    // Nothing is asked or awaited any more from here on: the next thing that happens is the end.
-    await cluster.stopAll('SIGKILL');
-    ({ acknowledged, reported } = await load.end());
+    const { acknowledged, reported } = await loseAll(cluster, random);
+    return await new Aftermath(options, acknowledged, reported).check();
+  } catch (error) {
+    throw withLogs(error, cluster);
   } finally {
     await cluster.stop();
   }
-  return new Aftermath(options, acknowledged, reported).check();
+}
+
+async function loseAll(cluster: TestCluster, random: () => number): ReturnType<Load['end']> {
+  try {
+    const load = new Load(cluster, random);
+    for (let left = Math.floor(random() * 4); left > 0; left -= 1) {
+      await sleep(random() * 500);
+      await load.handOver();
+    }
+    await load.untilReported();
+    await sleep(300 + random() * 1_700);
+    // Nothing is asked or awaited any more from here on: the next thing that happens is the end.
+    await cluster.stopAll('SIGKILL');
+    return await load.end();
+  } finally {
+    await cluster.stop();
+  }
+}
+
+/** What cannot be told from the backup is told by the nodes that have written it. */
+function withLogs(error: unknown, cluster: TestCluster): Error {
+  const logs = cluster.places.map(({ id }) => `node ${String(id)}:\n${cluster.node(id).log}`);
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error([message, ...logs].join('\n'), { cause: error });
 }
 
 class Load {
@@ -88,12 +112,17 @@ class Load {
     this.#work = Promise.all([...writers, this.#watch()]);
   }
 
+  /** Another leader goes on, where that is possible now. */
+  async handOver(): Promise<void> {
+    await this.#journal.transferLeadership().catch(() => undefined);
+  }
+
   /** Resolves once the export has reached an entry that was acknowledged. */
   async untilReported(): Promise<void> {
     const deadline = performance.now() + 30_000;
     while ((this.#reported?.exportedIndex ?? 0) < (this.#acknowledged[20]?.index ?? Infinity)) {
       if (performance.now() > deadline) throw new Error('nothing was exported within 30 s');
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
   }
 
@@ -130,7 +159,7 @@ class Load {
       } catch {
         // The last report stands.
       }
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      await sleep(25);
     }
   }
 }
@@ -154,10 +183,12 @@ class Aftermath {
       const { findings } = await verifyBackup(repository);
       if (findings.length > 0) throw new Error(`the backup is damaged: ${JSON.stringify(findings)}`);
       const entries = await this.#checkWhole(repository);
+      const oldest = await oldestOf(repository);
       const targets = [
-        await this.#checkSequence(repository, join(directory, 'by-sequence'), entries),
-        await this.#checkTime(repository, join(directory, 'by-time'), entries),
+        await this.#checkSequence(repository, join(directory, 'by-sequence'), entries, oldest),
+        await this.#checkTime(repository, join(directory, 'by-time'), entries, oldest),
       ];
+      await requireRefused(repository, oldest);
       const lost = this.#acknowledged.filter(({ sequence }) => sequence >= entries.length).length;
       return {
         acknowledged: this.#acknowledged.length,
@@ -165,6 +196,7 @@ class Aftermath {
         lost,
         lagSeconds: this.#reported.lagSeconds,
         targets,
+        before: oldest.entries,
       };
     } finally {
       store.close();
@@ -217,8 +249,10 @@ class Aftermath {
     repository: Repository,
     dataDir: string,
     entries: readonly ConfigEntry[],
+    oldest: SnapshotRecord,
   ): Promise<string> {
-    const sequence = Math.floor(this.#options.random() * entries.length);
+    const first = Math.max(0, oldest.entries - 1);
+    const sequence = first + Math.floor(this.#options.random() * (entries.length - first));
     await this.#checkPoint(repository, dataDir, { kind: 'sequence', sequence }, entries[sequence]);
     return `sequence ${String(sequence)}`;
   }
@@ -227,9 +261,10 @@ class Aftermath {
     repository: Repository,
     dataDir: string,
     entries: readonly ConfigEntry[],
+    oldest: SnapshotRecord,
   ): Promise<string> {
-    const times = entries.map(({ timestamp }) => Date.parse(timestamp));
-    const [first = 0, last = 0] = [times[0], times.at(-1)];
+    const first = Date.parse(oldest.entries === 0 ? (entries[0]?.timestamp ?? '') : oldest.clock);
+    const last = Date.parse(entries.at(-1)?.timestamp ?? '');
     const time = new Date(first + Math.floor(this.#options.random() * (last - first))).toISOString();
     const expected = entries.findLast(({ timestamp }) => timestamp <= time);
     await this.#checkPoint(repository, dataDir, { kind: 'time', time }, expected);
@@ -256,6 +291,23 @@ class Aftermath {
   }
 }
 
+async function oldestOf(repository: Repository): Promise<SnapshotRecord> {
+  const [first] = await repository.snapshots();
+  if (first === undefined) throw new Error('there is no snapshot');
+  return repository.snapshot(first.key);
+}
+
+/** What was before the first snapshot is in it, but no point of its own. */
+async function requireRefused(repository: Repository, oldest: SnapshotRecord): Promise<void> {
+  if (oldest.entries < 2) return;
+  const outcome = await planRestore(repository, { kind: 'sequence', sequence: oldest.entries - 2 }).then(
+    () => 'planned',
+    (error: unknown) => (isBackupError(error) ? error.code : error),
+  );
+  if (outcome !== 'noSuchPoint')
+    throw new Error(`a point before the first snapshot: ${String(outcome)}`, { cause: outcome });
+}
+
 async function readAll(cluster: TestCluster): Promise<readonly ConfigEntry[]> {
   const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
   try {
@@ -279,7 +331,7 @@ async function requireEqualReplicas(cluster: TestCluster): Promise<void> {
         throw new Error(`the replicas differ: ${JSON.stringify(digests)}`);
       }
       if (performance.now() > deadline) throw new Error('the replicas do not come to the same index');
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
   } finally {
     for (const journal of journals) journal.close();

@@ -9,10 +9,11 @@ import { Repository } from '../../src/backup/format/repository.ts';
 import { prune } from '../../src/backup/retention.ts';
 import { openStore } from '../../src/backup/store/open-store.ts';
 import { readTimeline } from '../../src/backup/timeline.ts';
-import { verifyBackup, type BackupVerification } from '../../src/backup/verify.ts';
+import { verifyBackup } from '../../src/backup/verify.ts';
 import { failureLine, runHere } from '../cli/run-cli.ts';
 import { S3_ENVIRONMENT, S3Server, type Fault } from '../support/s3-server.ts';
 import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
+import { verified, WAIT, withCluster } from './exporting-cluster.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pact-export-'));
 let s3: S3Server;
@@ -29,58 +30,6 @@ afterAll(async () => {
   await s3.close();
   rmSync(directory, { recursive: true });
 });
-
-const WAIT = { timeout: 30_000, interval: 50 };
-
-interface Running {
-  readonly cluster: TestCluster;
-  readonly journal: JournalClient;
-  commit(count: number): Promise<void>;
-  /** Resolves once everything that is committed can be restored. */
-  exported(): Promise<void>;
-}
-
-async function withCluster(
-  nodes: number,
-  url: string,
-  flags: readonly string[],
-  use: (running: Running) => Promise<void>,
-): Promise<void> {
-  const own = ['--backup-url', url, '--backup-interval', '50ms'];
-  const cluster = await TestCluster.start({ nodes, flags: [...own, ...flags], env: () => S3_ENVIRONMENT });
-  const journal = new JournalClient({ endpoints: cluster.places.map(({ grpc }) => grpc) });
-  let committed = 0;
-  try {
-    await use({
-      cluster,
-      journal,
-      commit: async (count) => {
-        for (let left = count; left > 0; left -= 1) {
-          committed += 1;
-          await journal.append(aCommit(vcluster('ml'), { kernel: { 'vm.swappiness': String(committed) } }));
-        }
-      },
-      exported: () =>
-        vi.waitFor(async () => {
-          expect(await journal.backupStatus()).toMatchObject({
-            exporting: true,
-            failure: '',
-            lag_entries: 0,
-          });
-        }, WAIT),
-    });
-  } finally {
-    journal.close();
-    await cluster.stop();
-  }
-}
-
-async function verified(url: string): Promise<BackupVerification> {
-  const store = await openStore(url);
-  const result = await verifyBackup(new Repository(store));
-  store.close();
-  return result;
-}
 
 test('changes of leader, in order and by kill -9, leave no gap and nothing twice', async () => {
   const url = s3.url('hand-over');

@@ -6,7 +6,7 @@ import { toLogIndex, toTerm } from '@pact-journal/raft-core';
 import { DirectorySnapshotStore, DiskFileSystem } from '@pact-journal/wal-storage';
 import { afterEach, expect, test, vi } from 'vitest';
 import { JournalMachine } from '../../src/server/journal-machine.ts';
-import { runCli, runHere } from '../cli/run-cli.ts';
+import { failureLine, runCli, runHere } from '../cli/run-cli.ts';
 import { SecuredCluster } from '../support/secured-cluster.ts';
 import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
 
@@ -73,6 +73,20 @@ test('a replica that differs raises an alarm, boots no node, does not lead, and 
     );
     await runHere(['--endpoint', place.grpc, 'snapshot']);
     await victim.kill('SIGKILL');
+    // What is not there is not proven.
+    const partly = ['--endpoint', leader.place.grpc, 'verify'];
+    const silent = `node ${String(place.id)} does not answer`;
+    const inWords = await runHere(partly);
+    expect(inWords).toMatchObject({ code: 3 });
+    expect(inWords.stdout).toContain('not proven');
+    expect(failureLine(inWords)).toContain(silent);
+    const asJson = await runHere([...partly, '--json']);
+    expect(asJson).toMatchObject({ code: 3 });
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      ok: false,
+      findings: [],
+      unchecked: [expect.stringContaining(silent)],
+    });
     await plantDivergence(place.dataDir);
     cluster.startNode(place.id);
 

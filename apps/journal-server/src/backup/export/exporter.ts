@@ -10,11 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, StoredSnapshot } from '@pact-journal/raft-core';
 import { BackupError, isBackupError } from '../errors.ts';
 import { logKey } from '../format/keys.ts';
-import { BATCH_RAW_SIZE_BYTES, commandTime, encodeBatch, type LogBatch } from '../format/log-batch.ts';
+import { BATCH_RAW_SIZE_BYTES, encodeBatch, type LogBatch } from '../format/log-batch.ts';
 import type { Repository } from '../format/repository.ts';
 import type { SnapshotRecord } from '../format/snapshot-record.ts';
 import { prune, type Retention } from '../retention.ts';
-import type { CommittedLog } from './committed-log.ts';
+import { couldHaveClock, type CommittedLog } from './committed-log.ts';
 import type { SnapshotUploader } from './snapshot-upload.ts';
 
 export interface ExporterOptions {
@@ -29,6 +29,8 @@ export interface ExporterOptions {
   readonly snapshotIntervalMs: number;
   readonly retention: Retention;
   readonly observer: ExportObserver;
+  /** Why this replica must not be exported now; undefined while nothing speaks against it. */
+  readonly refusal: () => string | undefined;
 }
 
 /** Told what happens. Must not throw. */
@@ -97,7 +99,10 @@ class Leadership {
     this.#signal = signal;
   }
 
-  /** Never rejects. Ends when the signal says so, or a later leader has taken over. */
+  /**
+   * Never rejects. Ends when the signal says so. That a later leader has taken over is no reason: either this node is
+   * told so soon, or another life of the cluster writes here, which somebody must be told of.
+   */
   async run(): Promise<void> {
     await this.#untilStopped('log', () => this.#session());
     await this.#uploading;
@@ -113,7 +118,7 @@ class Leadership {
         observer.recovered(part);
         return;
       } catch (error) {
-        if (this.#signal.aborted || isBackupError(error, 'fenced')) return;
+        if (this.#signal.aborted) return;
         observer.failed(part, error);
         // After a time of success it begins anew.
         if (performance.now() - startedMs > RETRY_MS.last) delayMs = RETRY_MS.first;
@@ -163,12 +168,20 @@ class Leadership {
       this.#goOnFrom(newest, last.runFirstIndex);
       return { lastIndex: last.lastIndex, sha256: last.sha256, runFirstIndex: last.runFirstIndex };
     }
-    const leadsOn =
-      newest !== undefined && newest.index > (last?.lastIndex ?? 0) && log.firstIndex() <= newest.index + 1;
-    if (!leadsOn) return this.#startRun();
-    this.#requireSameState(newest);
-    this.#goOnFrom(newest, newest.index + 1);
-    return { lastIndex: newest.index, sha256: null, runFirstIndex: newest.index + 1 };
+    const first = await this.#firstLeadingOn(last?.lastIndex ?? 0);
+    if (newest === undefined || first === undefined) return this.#startRun();
+    for (const record of [first, newest]) this.#requireSameState(record);
+    this.#goOnFrom(newest, first.index + 1);
+    return { lastIndex: first.index, sha256: null, runFirstIndex: first.index + 1 };
+  }
+
+  /** The first snapshot after an index from which the log here leads on: every later point is reached from it. */
+  async #firstLeadingOn(after: number): Promise<SnapshotRecord | undefined> {
+    const { log, repository, clusterId } = this.#options;
+    const first = (await repository.snapshots()).find(
+      ({ index }) => index > after && log.firstIndex() <= index + 1,
+    );
+    return first === undefined ? undefined : repository.snapshot(first.key, clusterId);
   }
 
   #goOnFrom(newest: SnapshotRecord | undefined, runFirstIndex: number): void {
@@ -207,15 +220,14 @@ class Leadership {
     if (lastIndex > this.#options.log.appliedIndex() || differs) throw this.#anotherHistory(lastIndex);
   }
 
-  /** The same by a snapshot, of which only the sums are at hand: no command in it is later than it says. */
+  /** The same by a snapshot, of which only the sums are at hand. */
   #requireSameState({ index, term, clock, digest }: SnapshotRecord): void {
     const { log } = this.#options;
     const ours = this.#ownEntry(index);
-    const time = ours === undefined ? undefined : commandTime(ours);
     const known = log.checkpoint(index);
     const differs =
       (ours !== undefined && ours.term !== term) ||
-      (time !== undefined && time > clock) ||
+      !couldHaveClock(log, index, clock) ||
       (known?.index === index && known.digest !== digest);
     if (index > log.appliedIndex() || differs) throw this.#anotherHistory(index);
   }
@@ -235,7 +247,9 @@ class Leadership {
   }
 
   async #ship(cursor: Cursor): Promise<Cursor> {
-    const { log, repository, clusterId, nodeId, observer } = this.#options;
+    const { log, repository, clusterId, nodeId, observer, refusal } = this.#options;
+    const reason = refusal();
+    if (reason !== undefined) throw new BackupError('astray', reason);
     const firstIndex = cursor.lastIndex + 1;
     if (log.firstIndex() > firstIndex) {
       throw new BackupError(

@@ -6,10 +6,25 @@ const SAMPLE_MS = 50;
 const SAMPLES_MAX = 8_192;
 
 export class LagClock {
+  readonly #ageMs: (index: number) => number;
   /** When the applied index first exceeded what the sample before says; ascending. */
   #samples: { readonly index: number; readonly atMs: number }[] = [];
   #exported = 0;
   #applied = 0;
+  #inherited = 0;
+
+  /** `ageMs` tells how long ago the first command from an index on was given its time; 0 where that is not known. */
+  constructor(ageMs: (index: number) => number) {
+    this.#ageMs = ageMs;
+  }
+
+  /**
+   * This node begins to export. What is applied by now may have been acknowledged by another leader long before it was
+   * applied here.
+   */
+  began(): void {
+    this.#inherited = this.#applied;
+  }
 
   /** Entries up to `index` are applied as of `nowMs` (monotonic). */
   applied(index: number, nowMs: number): void {
@@ -36,7 +51,9 @@ export class LagClock {
 
   /** For how long the oldest entry that is not exported has been waiting; 0 where there is none. */
   seconds(nowMs: number): number {
-    const [oldest] = this.#samples;
-    return this.entries === 0 || oldest === undefined ? 0 : Math.max(0, nowMs - oldest.atMs) / 1_000;
+    if (this.entries === 0) return 0;
+    const here = nowMs - (this.#samples[0]?.atMs ?? nowMs);
+    const elsewhere = this.#exported < this.#inherited ? this.#ageMs(this.#exported + 1) : 0;
+    return Math.max(0, here, elsewhere) / 1_000;
   }
 }

@@ -1,4 +1,5 @@
 /** Objects as files in a directory: NFS, or any other disk than the one that fails. */
+import { randomUUID } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -26,7 +27,6 @@ const MEANING: Readonly<Record<string, BackupErrorCode>> = {
 export class DirectoryStore implements ObjectStore {
   readonly url: string;
   readonly #root: string;
-  #temporaries = 0;
 
   /** `root` must exist: a mount that is missing must not be filled in by a directory on the local disk. */
   constructor(root: string) {
@@ -51,11 +51,8 @@ export class DirectoryStore implements ObjectStore {
   ): Promise<void> {
     const path = this.#path(key);
     const directory = dirname(path);
-    this.#temporaries += 1;
-    const temporary = join(
-      directory,
-      `${TEMPORARY_PREFIX}${String(process.pid)}-${String(this.#temporaries)}`,
-    );
+    // Several hosts write into one directory, in containers with the same process id.
+    const temporary = join(directory, `${TEMPORARY_PREFIX}${randomUUID()}`);
     await this.#run('writing', key, async () => {
       await this.#makeDirectory(directory);
       try {

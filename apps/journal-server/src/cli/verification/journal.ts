@@ -6,7 +6,7 @@ import type { CliContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { withJournal } from '../journal.ts';
 import { verifyOverlay } from '../overlay-verification.ts';
-import { compareReplicas } from '../replicas.ts';
+import { answersAt, compareReplicas } from '../replicas.ts';
 import { report, type Chain } from './report.ts';
 
 /** The predecessor of the first: the hash of nothing. */
@@ -37,7 +37,7 @@ export async function verifyJournal(context: CliContext, expect: string | undefi
         `the chain ends with ${entries.headHash} after ${String(entries.count)} entries, the node says ${before.head_hash} after ${String(before.entries)}`,
       );
     const overlays = await checkOverlays(journal, findings);
-    const replicas = await compareAll(context, findings);
+    const { said: replicas, unchecked } = await compareAll(context, findings);
     for (const alarm of status.alarms)
       if (alarm.code === 'digestMismatch' || alarm.code === 'replicaDiffers') findings.push(alarm.message);
     const chain: Chain = {
@@ -54,6 +54,7 @@ export async function verifyJournal(context: CliContext, expect: string | undefi
         kind: 'journal',
         clusterId: status.cluster_id,
         findings,
+        unchecked,
         chain,
         details: [
           ['overlays', `${String(overlays)} hold what the journal declares`],
@@ -111,16 +112,25 @@ async function checkOverlays(journal: JournalClient, findings: string[]): Promis
   return count;
 }
 
-/** Every member's digest against that of the others, at an index that two of them have in common. */
-async function compareAll(context: CliContext, findings: string[]): Promise<readonly string[]> {
+/** Every member's digest against that of the first that answers, at an index that the two have in common. */
+async function compareAll(
+  context: CliContext,
+  findings: string[],
+): Promise<{ readonly said: readonly string[]; readonly unchecked: readonly string[] }> {
   const members = await withJournal(context, (journal) => journal.members());
-  const [first, ...others] = members.filter(({ grpc }) => grpc !== '');
+  const answers = await Promise.all(members.map(async ({ grpc }) => answersAt(context, grpc)));
+  const answering = members.filter((_member, at) => answers[at] === true);
+  const unchecked = members.flatMap(({ id }, at) =>
+    answers[at] === true ? [] : [`node ${String(id)} does not answer, so its state was not compared`],
+  );
   const said: string[] = [];
+  const [first, ...others] = answering;
   for (const other of first === undefined ? [] : others) {
     const pair = `node ${String(first?.id)} and node ${String(other.id)}`;
-    const outcome = await compareReplicas(context, first?.grpc ?? '', other.grpc, COMPARE_TIMEOUT_MS);
-    if (outcome === 'differ') findings.push(`the states of ${pair} differ at the same log index`);
-    said.push(`${pair}: ${outcome}`);
+    const comparison = await compareReplicas(context, first?.grpc ?? '', other.grpc, COMPARE_TIMEOUT_MS);
+    if (comparison === 'differ') findings.push(`the states of ${pair} differ at the same log index`);
+    if (comparison === 'not comparable') unchecked.push(`${pair} never said the same log index`);
+    said.push(`${pair}: ${comparison}`);
   }
-  return said;
+  return { said, unchecked };
 }

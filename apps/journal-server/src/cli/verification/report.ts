@@ -11,6 +11,8 @@ export interface Verified {
   readonly clusterId: string | undefined;
   /** Each a line; empty where all is whole. */
   readonly findings: readonly string[];
+  /** What could not be looked at, each a line: nothing speaks against it, but success must not be claimed. */
+  readonly unchecked?: readonly string[];
   /** Undefined where damage was in the way. */
   readonly chain: Chain | undefined;
   /** More lines for people, and fields for programs. */
@@ -41,19 +43,23 @@ export function chainOf(state: JournalState): Chain {
   };
 }
 
-/** Prints the outcome. Fails as damage where there is any, or where the expected hash is not in the chain. */
+/**
+ * Prints the outcome. Fails as damage where there is any, or where the expected hash is not in the chain; as not reached
+ * where something could not be looked at.
+ */
 export function report(context: CliContext, verified: Verified, expect: string | undefined): void {
-  const { target, kind, clusterId, findings, chain } = verified;
+  const { target, kind, clusterId, findings, chain, unchecked = [] } = verified;
   const expected = expect === undefined ? undefined : normal(expect);
   const foundAt = expected === undefined ? undefined : chain?.find(expected);
-  const ok = findings.length === 0 && (expected === undefined || foundAt !== undefined);
+  const failure = failureOf(verified, expected, foundAt);
   if (context.globals.json) {
     context.out.json({
-      ok,
+      ok: failure === undefined,
       kind,
       target,
       cluster_id: clusterId ?? null,
       findings,
+      unchecked,
       entries: chain?.entries ?? null,
       operations: chain?.operations ?? null,
       head_hash: chain?.headHash ?? null,
@@ -63,28 +69,41 @@ export function report(context: CliContext, verified: Verified, expect: string |
     });
   } else {
     for (const finding of findings) context.out.line(`${context.out.colors.red('damage')} ${finding}`);
-    if (chain !== undefined) printChain(context, verified, chain, foundAt);
+    if (chain !== undefined) printChain(context, verified, chain, { expected, foundAt });
   }
-  const [first] = findings;
-  if (first !== undefined) {
-    const others = findings.length === 1 ? '' : ` (and ${String(findings.length - 1)} more)`;
-    throw new CliError('damaged', `${target}: ${first}${others}`);
-  }
-  if (expected !== undefined && foundAt === undefined) {
-    throw new CliError(
-      'damaged',
-      `${target}: no entry has the expected hash ${expected}; the head is ${chain?.headHash ?? 'unknown'}`,
-    );
-  }
+  if (failure !== undefined) throw failure;
 }
 
-function printChain(
-  context: CliContext,
-  verified: Verified,
-  chain: Chain,
+/** Why it must not be taken for proven; undefined where it is. */
+function failureOf(
+  { target, findings, chain, unchecked = [] }: Verified,
+  expected: string | undefined,
   foundAt: number | undefined,
-): void {
-  const { findings, kind, clusterId, details } = verified;
+): CliError | undefined {
+  const listed = ([first, ...others]: readonly string[]): string =>
+    `${String(first)}${others.length === 0 ? '' : ` (and ${String(others.length)} more)`}`;
+  if (findings.length > 0) return new CliError('damaged', `${target}: ${listed(findings)}`);
+  if (expected !== undefined && foundAt === undefined) {
+    const head = chain?.headHash ?? 'unknown';
+    return new CliError(
+      'damaged',
+      `${target}: no entry has the expected hash ${expected}; the head is ${head}`,
+    );
+  }
+  if (unchecked.length === 0) return undefined;
+  return new CliError(
+    'unreachable',
+    `${target}: what was reached is whole, but not all was reached: ${listed(unchecked)}; try again once all members answer`,
+  );
+}
+
+interface Expectation {
+  readonly expected: string | undefined;
+  readonly foundAt: number | undefined;
+}
+
+function printChain(context: CliContext, verified: Verified, chain: Chain, expectation: Expectation): void {
+  const { kind, clusterId, details } = verified;
   printFields(context.out, [
     [kind, verified.target],
     ['cluster', clusterId ?? '-'],
@@ -92,14 +111,27 @@ function printChain(
     ['head hash', chain.headHash],
     ['digest', chain.digest],
     ...details,
-    ...(foundAt === undefined
-      ? []
-      : ([['expected hash', `that of sequence ${String(foundAt)}: nothing up to it has changed`]] as const)),
-    [
-      'outcome',
-      findings.length === 0 ? context.out.colors.green('whole') : context.out.colors.red('damaged'),
-    ],
+    ...expectationLines(expectation),
+    ['outcome', outcome(context, verified, expectation)],
   ]);
+}
+
+function expectationLines({ expected, foundAt }: Expectation): readonly (readonly [string, string])[] {
+  if (expected === undefined) return [];
+  if (foundAt === undefined) return [['expected hash', 'that of no entry']];
+  return [['expected hash', `that of sequence ${String(foundAt)}: nothing up to it has changed`]];
+}
+
+/** In one word what the exit status says too. */
+function outcome(
+  { out: { colors } }: CliContext,
+  { findings, unchecked = [] }: Verified,
+  { expected, foundAt }: Expectation,
+): string {
+  if (findings.length > 0) return colors.red('damaged');
+  if (expected !== undefined && foundAt === undefined) return colors.red('not the journal that is expected');
+  if (unchecked.length > 0) return colors.red('not proven: not all was reached');
+  return colors.green('whole');
 }
 
 function normal(hash: string): string {

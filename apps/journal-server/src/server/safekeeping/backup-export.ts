@@ -1,8 +1,9 @@
 /** This node's part in the continuous export: the whole of it while it leads, and restore points on demand at any time. */
-import { toLogIndex } from '@pact-journal/raft-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { toLogIndex, type LogStore, type RaftNode, type SnapshotStore } from '@pact-journal/raft-core';
 import type { ServerConfig } from '../../config/index.ts';
-import { isBackupError } from '../../backup/errors.ts';
-import type { CommittedLog } from '../../backup/export/committed-log.ts';
+import { BackupError, isBackupError } from '../../backup/errors.ts';
+import { timeOfCommandFrom, type CommittedLog } from '../../backup/export/committed-log.ts';
 import { Exporter, type ExportPart } from '../../backup/export/exporter.ts';
 import { LagClock } from '../../backup/export/lag.ts';
 import { SnapshotUploader, type SnapshotUpload } from '../../backup/export/snapshot-upload.ts';
@@ -12,7 +13,6 @@ import type { Alarms } from '../alarms.ts';
 import { checkpointOf, type Checkpoints } from '../checkpoints.ts';
 import type { JournalMachine } from '../journal-machine.ts';
 import type { Logger } from '../log.ts';
-import type { RaftGroup } from '../raft-group.ts';
 
 export interface BackupStatus {
   /** As the configuration has it; empty where none is configured. */
@@ -36,9 +36,16 @@ interface Opened {
   close(): void;
 }
 
+/** What is exported, and who knows whether this node leads. */
+export interface ExportedGroup {
+  readonly node: Pick<RaftNode<unknown>, 'on' | 'status' | 'snapshot' | 'linearizableRead'>;
+  readonly snapshots: Pick<SnapshotStore, 'read' | 'load'>;
+  readonly logStore: Pick<LogStore, 'firstIndex' | 'entries'>;
+}
+
 export interface BackupExportOptions {
-  readonly config: ServerConfig;
-  readonly group: RaftGroup;
+  readonly config: Pick<ServerConfig, 'backup' | 'cluster' | 'node'>;
+  readonly group: ExportedGroup;
   readonly machine: JournalMachine;
   readonly checkpoints: Checkpoints;
   readonly alarms: Alarms;
@@ -52,12 +59,15 @@ const LAG_ALARM = 'backupLagging';
 /** A lag of this long is an alarm although nothing has failed: the store is too slow. */
 const LAG_ALARM_SECONDS = 60;
 const LAG_CHECK_MS = 5_000;
+/** A leader that cannot begin to export tries again after this. */
+const BEGIN_RETRY_MS = 1_000;
 
 export class BackupExport {
   readonly #options: BackupExportOptions;
-  readonly #lag = new LagClock();
+  readonly #lag: LagClock;
   readonly #failures = new Map<string, number>();
   readonly #stopping = new AbortController();
+  readonly #committed: CommittedLog;
   #opened: Promise<Opened> | undefined;
   #exporting = false;
   #exportedIndex: number | undefined;
@@ -70,6 +80,8 @@ export class BackupExport {
 
   constructor(options: BackupExportOptions) {
     this.#options = options;
+    this.#committed = committedLog(options);
+    this.#lag = new LagClock((index) => ageMs(timeOfCommandFrom(this.#committed, index)));
     if (options.config.backup.url === '') return;
     const { node } = options.group;
     node.on('applied', ({ toIndex }) => this.#lag.applied(toIndex, performance.now()));
@@ -114,24 +126,36 @@ export class BackupExport {
     opened?.close();
   }
 
+  /** Begins as soon as that is possible, for as long as this leadership lasts. */
   async #begin(): Promise<void> {
-    const { group, log, refusal } = this.#options;
     this.#leadership += 1;
     const leadership = this.#leadership;
-    try {
-      // What earlier leaders committed is applied here before the export goes on.
-      await group.node.linearizableRead();
-      const { exporter } = await this.#open();
-      const { role, term } = group.node.status();
-      if (leadership !== this.#leadership || role !== 'leader' || refusal() !== undefined) return;
-      if (this.#stopping.signal.aborted) return;
-      this.#exporting = true;
-      this.#lag.applied(group.node.status().appliedIndex, performance.now());
-      exporter.start(term);
-    } catch (error) {
-      if (isBackupError(error)) this.#failed('log', error);
-      else log.debug({ err: error }, 'leadership ended before the export had begun');
+    const leads = (): boolean => leadership === this.#leadership && !this.#stopping.signal.aborted;
+    while (leads()) {
+      try {
+        const exporter = await this.#prepare();
+        if (!leads()) return;
+        const { term, appliedIndex } = this.#options.group.node.status();
+        this.#exporting = true;
+        this.#lag.applied(appliedIndex, performance.now());
+        this.#lag.began();
+        return exporter.start(term);
+      } catch (error) {
+        if (!leads()) return;
+        this.#failed('log', error);
+      }
+      await sleep(BEGIN_RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
+  }
+
+  /** Rejects where this node cannot export now. */
+  async #prepare(): Promise<Exporter> {
+    const { group, refusal } = this.#options;
+    const reason = refusal();
+    if (reason !== undefined) throw new BackupError('astray', reason);
+    // What earlier leaders committed is applied here before the export goes on.
+    await group.node.linearizableRead();
+    return (await this.#open()).exporter;
   }
 
   #end(): void {
@@ -167,12 +191,13 @@ export class BackupExport {
       repository,
       clusterId: cluster.id,
       nodeId: node.id,
-      log: this.#committedLog(),
+      log: this.#committed,
       uploader,
       take,
       intervalMs: backup.interval,
       snapshotIntervalMs: backup.snapshotInterval,
       retention: { keepCount: backup.keepCount, keepAgeMs: backup.keepAge },
+      refusal: this.#options.refusal,
       observer: {
         exported: (index) => {
           this.#exportedIndex = index;
@@ -188,31 +213,6 @@ export class BackupExport {
       },
     });
     return { exporter, uploader, close: () => store.close() };
-  }
-
-  #committedLog(): CommittedLog {
-    const { group, machine, checkpoints } = this.#options;
-    const { node, logStore } = group;
-    // The status costs too much to be asked for with every batch.
-    let applied: number = node.status().appliedIndex;
-    const listeners = new Set<() => void>();
-    node.on('applied', ({ toIndex }) => {
-      applied = toIndex;
-      for (const listener of listeners) listener();
-    });
-    node.on('snapshotInstalled', ({ snapshot }) => (applied = Math.max(applied, snapshot.meta.index)));
-    return {
-      firstIndex: () => logStore.firstIndex(),
-      appliedIndex: () => applied,
-      entries: (low, high, maxSizeBytes) => logStore.entries(toLogIndex(low), toLogIndex(high), maxSizeBytes),
-      // Between the marks only the present state is known, which is what an export that keeps up ends with.
-      checkpoint: (atOrBefore) =>
-        atOrBefore === applied ? checkpointOf(applied, machine.state) : checkpoints.atOrBefore(atOrBefore),
-      onApplied: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    };
   }
 
   #noteSnapshot(sentBytes: number): void {
@@ -254,4 +254,33 @@ export class BackupExport {
       `the backup is ${String(Math.round(lagSeconds))} s and ${String(lagEntries)} entries behind; the store is too slow or does not answer`,
     );
   }
+}
+
+/** The log of this node's group, and the states that are known along it. */
+function committedLog({ group, machine, checkpoints }: BackupExportOptions): CommittedLog {
+  const { node, logStore } = group;
+  // The status costs too much to be asked for with every batch.
+  let applied: number = node.status().appliedIndex;
+  const listeners = new Set<() => void>();
+  node.on('applied', ({ toIndex }) => {
+    applied = toIndex;
+    for (const listener of listeners) listener();
+  });
+  node.on('snapshotInstalled', ({ snapshot }) => (applied = Math.max(applied, snapshot.meta.index)));
+  return {
+    firstIndex: () => logStore.firstIndex(),
+    appliedIndex: () => applied,
+    entries: (low, high, maxSizeBytes) => logStore.entries(toLogIndex(low), toLogIndex(high), maxSizeBytes),
+    // Between the marks only the present state is known, which is what an export that keeps up ends with.
+    checkpoint: (atOrBefore) =>
+      atOrBefore === applied ? checkpointOf(applied, machine.state) : checkpoints.atOrBefore(atOrBefore),
+    onApplied: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function ageMs(time: string | undefined): number {
+  return time === undefined ? 0 : Date.now() - Date.parse(time);
 }
