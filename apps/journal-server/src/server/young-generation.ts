@@ -8,7 +8,8 @@ export const YOUNG_GENERATION_BYTES_MAX = 16 * 1024 * 1024;
 /**
  * Has V8 stop growing its young generation at {@link YOUNG_GENERATION_BYTES_MAX}. By itself it goes up to 128 MiB as
  * soon as ten thousand connections come in, keeps them for good, and is not faster for it. The same as
- * `--max-semi-space-size=8`, for a process that was started without.
+ * `--max-semi-space-size=8`, for a process that was started without. While V8 marks the old generation it still takes
+ * some more until the next collection.
  */
 export function boundYoungGeneration(): void {
   const observer = new PerformanceObserver(() => {
