@@ -20,7 +20,7 @@ import { fetchBatches } from './batches.ts';
 import { BackupError } from './errors.ts';
 import type { LogBatch } from './format/log-batch.ts';
 import type { Repository } from './format/repository.ts';
-import { fetchSnapshot, openSnapshots } from './pieces.ts';
+import { fetchSnapshot, openSnapshots, TemporarySnapshots } from './pieces.ts';
 import type { RestorePlan } from './plan.ts';
 import { Replay, type Target } from './replay.ts';
 import { checkSuccession, noSuchPoint } from './timeline.ts';
@@ -77,9 +77,7 @@ export async function requireEmpty(dataDir: string): Promise<void> {
  * as it was then.
  */
 export async function restoreBackup(repository: Repository, options: RestoreOptions): Promise<Restored> {
-  const dataDir = resolve(options.dataDir);
-  await requireEmpty(dataDir);
-  const staging = join(dirname(dataDir), `${basename(dataDir)}.restoring`);
+  const { dataDir, staging } = await requirePlace(options.dataDir);
   await makeStaging(staging);
   try {
     const restored = await fill(repository, staging, options);
@@ -92,17 +90,40 @@ export async function restoreBackup(repository: Repository, options: RestoreOpti
   }
 }
 
-async function makeStaging(staging: string): Promise<void> {
-  const items = await listIfThere(staging);
-  if (items !== undefined && items.length > 0) {
-    if (!items.includes(MARKER)) {
-      throw new BackupError(
-        'notEmpty',
-        `${staging} is needed for the restore and was not made by one; move it away`,
-      );
+/**
+ * All that `restoreBackup` does but for the result: every byte that it needs is fetched and replayed, in a temporary
+ * directory. Rejects as it does; where the disk has no room for the result, that is not found out.
+ */
+export async function rehearseRestore(repository: Repository, options: RestoreOptions): Promise<Restored> {
+  await requirePlace(options.dataDir);
+  const temporary = await TemporarySnapshots.create();
+  try {
+    const snapshots = await temporary.open(options.plan.clusterId);
+    try {
+      return outcomeOf(await bringForward(repository, snapshots, options));
+    } finally {
+      await snapshots.close();
     }
-    await rm(staging, { recursive: true });
+  } finally {
+    await temporary.remove();
   }
+}
+
+/** Where the result goes and where it is made. Rejects with `notEmpty` where either is taken. */
+async function requirePlace(path: string): Promise<{ readonly dataDir: string; readonly staging: string }> {
+  const dataDir = resolve(path);
+  await requireEmpty(dataDir);
+  const staging = join(dirname(dataDir), `${basename(dataDir)}.restoring`);
+  const items = await listIfThere(staging);
+  if (items === undefined || items.length === 0 || items.includes(MARKER)) return { dataDir, staging };
+  throw new BackupError(
+    'notEmpty',
+    `${staging} is needed for the restore and was not made by one; move it away`,
+  );
+}
+
+async function makeStaging(staging: string): Promise<void> {
+  await rm(staging, { recursive: true, force: true });
   await mkdir(staging, { recursive: true });
   await writeFile(join(staging, MARKER), '{}\n');
 }
@@ -118,14 +139,17 @@ async function fill(repository: Repository, staging: string, options: RestoreOpt
     await saveState(snapshots, replay, meta);
     await removeSource(staging, plan, meta);
     await log.reset(meta.index, meta.term, { term: meta.term, vote: NO_NODE, commit: meta.index });
-    const { state } = replay;
-    const { entryCount: entries, clock, headHash } = state;
-    return { index: meta.index, term: meta.term, entries, clock, headHash, digest: state.digest() };
+    return outcomeOf(replay);
   } finally {
     await snapshots.close();
     await unused.close();
     await log.close();
   }
+}
+
+function outcomeOf({ index, term, state }: Replay): Restored {
+  const { entryCount: entries, clock, headHash } = state;
+  return { index, term, entries, clock, headHash, digest: state.digest() };
 }
 
 async function bringForward(

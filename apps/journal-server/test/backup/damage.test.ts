@@ -232,18 +232,59 @@ test('a restore says no in words and leaves nothing behind', async () => {
   expect(readdirSync(directory).filter((name) => name.includes('restoring'))).toEqual([]);
 });
 
-test('--dry-run says what would be restored and how far the backup reaches, and writes nothing', async () => {
+test('--dry-run reads all that a restore reads, says what that would give, and leaves nothing behind', async () => {
   const target = join(directory, 'dry');
-  const args = ['restore', '--from', sound, '--data-dir', target, '--to-sequence', '4', '--dry-run'];
-  const result = await runHere([...args, '--json']);
-  expect(result.code).toBe(0);
-  expect(JSON.parse(result.stdout)).toMatchObject({
+  const args = ['restore', '--from', sound, '--data-dir', target, '--to-sequence', '4'];
+  const result = await runHere([...args, '--dry-run', '--json']);
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  const { would_restore: promised, ...plan } = JSON.parse(result.stdout) as Record<string, unknown>;
+  expect(plan).toMatchObject({
     restored: false,
+    cluster_id: null,
     source_cluster_id: 'pact',
     reach: { entries: 6, head_hash: head },
   });
-  expect((await runHere(args)).stdout).toContain('sequence 4');
-  expect(readdirSync(directory)).not.toContain('dry');
+  expect(plan['read_bytes']).toBeGreaterThan(Number(plan['size_bytes']));
+  expect((await runHere([...args, '--dry-run'])).stdout).toContain('sequence 4');
+  expect(readdirSync(directory).filter((name) => name.startsWith('dry'))).toEqual([]);
+  const done = await runHere([...args, '--json']);
+  expect(JSON.parse(done.stdout)).toMatchObject({ restored: true, ...(promised as object) });
+});
+
+test('--dry-run refuses what a restore refuses, and with the same words', async () => {
+  const both = async (copy: string, ...args: string[]): Promise<void> => {
+    const target = join(directory, 'neither');
+    const restore = ['restore', '--from', copy, '--data-dir', target, ...args];
+    const [dry, real] = [await runHere([...restore, '--dry-run']), await runHere(restore)];
+    expect(dry, args.join(' ')).toMatchObject({ code: 5, stdout: '' });
+    expect(failureLine(dry)).toBe(failureLine(real));
+    expect(readdirSync(directory).filter((name) => name.startsWith('neither'))).toEqual([]);
+  };
+  const flip = (bytes: Buffer): Buffer => {
+    const changed = Buffer.from(bytes);
+    const middle = Math.floor(bytes.length / 2);
+    changed[middle] = (changed[middle] ?? 0) ^ 1;
+    return changed;
+  };
+  const log = objects().filter((key) => key.startsWith('log/'));
+  const middle = log[Math.floor(log.length / 2)] ?? '';
+  const [oldest] = await new Repository(await openStore(sound)).snapshots();
+  const { manifest } = await new Repository(await openStore(sound)).snapshot(oldest?.key ?? '');
+  // The point asked for makes the oldest snapshot and all of the log necessary.
+  const needed = ['--only-needed', '--to-sequence', '2'];
+  await withChanged(middle, flip, (copy) => both(copy));
+  await withChanged(
+    middle,
+    () => undefined,
+    (copy) => both(copy),
+  );
+  await withChanged(`chunks/${manifest.sha256}`, flip, (copy) => both(copy, ...needed));
+  await withChanged(log[1] ?? '', flip, (copy) => both(copy, ...needed));
+  await withChanged(
+    log[1] ?? '',
+    () => undefined,
+    (copy) => both(copy, ...needed),
+  );
 });
 
 test('each sequence can be restored, as a cluster of its own', async () => {

@@ -150,9 +150,12 @@ test('what the log no longer holds when the store comes back is replaced by a sn
   const { findings, gaps, state } = await verified(place);
   expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 1, entries: 256 });
   const target = join(directory, 'gap');
-  const inGap = await runHere(['restore', '--from', place, '--data-dir', target, '--to-sequence', '100']);
-  expect(inGap.code).toBe(4);
-  expect(failureLine(inGap)).toContain('gap');
+  const toSequence = ['restore', '--from', place, '--data-dir', target, '--to-sequence', '100'];
+  for (const args of [toSequence, [...toSequence, '--dry-run']]) {
+    const inGap = await runHere(args);
+    expect(inGap.code).toBe(4);
+    expect(failureLine(inGap)).toContain('gap');
+  }
   const { snapshots } = await readTimeline(new Repository(await openStore(place)));
   const afterGap = await new Repository(await openStore(place)).snapshot(snapshots.at(-1)?.key ?? '');
   const justBefore = new Date(Date.parse(afterGap.clock) - 1).toISOString();

@@ -1,9 +1,16 @@
 /** `pact-journal restore`: a new data directory from a backup, as of any sequence or time in it. */
 import { Option, type Command } from 'commander';
-import type { Repository } from '../../backup/format/repository.ts';
+import { Repository } from '../../backup/format/repository.ts';
 import { planRestore, type RestorePlan } from '../../backup/plan.ts';
 import type { Target } from '../../backup/replay.ts';
-import { newClusterId, requireEmpty, restoreBackup, type Restored } from '../../backup/restore.ts';
+import {
+  newClusterId,
+  rehearseRestore,
+  requireEmpty,
+  restoreBackup,
+  type Restored,
+} from '../../backup/restore.ts';
+import { CountedStore } from '../../backup/store/counted-store.ts';
 import { STORE_URL_HELP } from '../../backup/store/open-store.ts';
 import {
   addSettingFlags,
@@ -68,7 +75,10 @@ export function register(program: Command, context: CliContext): void {
       '--only-needed',
       'restore although other objects of the backup than those that are needed may be damaged: they are not looked at',
     )
-    .option('--dry-run', 'say what would be restored and how far the backup reaches, and write nothing');
+    .option(
+      '--dry-run',
+      'check all that a restore checks, say what it would restore and how far the backup reaches, and leave nothing behind',
+    );
   addSettingFlags(restore, SECTIONS).action((flags: RestoreFlags & Readonly<Record<string, unknown>>) =>
     withRepository(context, flags.from, (repository) => run(context, repository, flags)),
   );
@@ -76,7 +86,7 @@ export function register(program: Command, context: CliContext): void {
 
 async function run(
   context: CliContext,
-  repository: Repository,
+  given: Repository,
   flags: RestoreFlags & Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { config, settings } = await loadConfig(configSources(flags, context.env)).catch(
@@ -87,6 +97,8 @@ async function run(
   if (founding === undefined)
     throw new CliError('usage', 'a restored node starts a cluster; it cannot join one (cluster.join)');
   await requireEmpty(dataDir);
+  const counted = new CountedStore(given.store);
+  const repository = new Repository(counted);
   const plan = await planRestore(repository, targetOf(flags));
   if (flags.fromCluster !== undefined && flags.fromCluster !== plan.clusterId)
     throw new CliError(
@@ -94,19 +106,19 @@ async function run(
       `${repository.url} is the backup of cluster ${plan.clusterId}, not ${flags.fromCluster}`,
     );
   const clusterId = clusterIdOf(plan, flags, config, settings);
-  if (flags.dryRun === true) return printPlan(context, plan, clusterId, dataDir);
   if (flags.onlyNeeded !== true) await requireWhole(context, repository);
-  const progress = startByteProgress(context, plan.sizeBytes, 'restored');
-  const restored = await restoreBackup(repository, {
+  const where = { clusterId, dataDir, nodeId };
+  const dry = flags.dryRun === true;
+  const progress = startByteProgress(context, plan.sizeBytes, dry ? 'tried' : 'restored');
+  const restored = await (dry ? rehearseRestore : restoreBackup)(repository, {
     plan,
-    dataDir,
-    clusterId,
-    nodeId,
+    ...where,
     members: founding.members,
     learners: founding.learners,
     onProgress: ({ doneBytes, entries }) => progress.update(doneBytes, entries),
   }).finally(() => progress.stop());
-  printRestored(context, plan, restored, { clusterId, dataDir, nodeId });
+  if (dry) printRehearsed(context, plan, restored, { ...where, readBytes: counted.readBytes });
+  else printRestored(context, plan, restored, where);
 }
 
 /** A backup that is damaged anywhere is not to be trusted without somebody having looked at it. */
@@ -170,25 +182,40 @@ function describeTarget({ target }: RestorePlan): string {
   }
 }
 
-function printPlan(context: CliContext, plan: RestorePlan, clusterId: string, dataDir: string): void {
+function printRehearsed(
+  context: CliContext,
+  plan: RestorePlan,
+  restored: Restored,
+  { clusterId, dataDir, nodeId, readBytes }: Place & { readonly readBytes: number },
+): void {
   const { snapshot, batches, sizeBytes, reach } = plan;
+  const isNew = clusterId !== plan.clusterId;
   if (context.globals.json) {
     return context.out.json({
       restored: false,
+      // A new id is made up anew with each restore.
+      cluster_id: isNew ? null : clusterId,
       source_cluster_id: plan.clusterId,
       data_dir: dataDir,
+      node_id: nodeId,
       snapshot: { index: snapshot.index, entries: snapshot.entries, clock: snapshot.clock },
       log_objects: batches.length,
       size_bytes: sizeBytes,
+      read_bytes: readBytes,
+      would_restore: outcomeJson(restored),
       reach: reachJson(reach),
     });
   }
+  const { entries, clock, headHash, digest } = restored;
   printFields(context.out, [
     ['would restore', `${describeTarget(plan)} of cluster ${plan.clusterId} into ${dataDir}`],
-    ['as cluster', clusterId === plan.clusterId ? clusterId : 'a new one'],
+    ['which is', `${formatCount(entries)} entries, state of ${clock}`],
+    ['head hash', headHash],
+    ['digest', digest],
+    ['as cluster', isNew ? 'a new one' : clusterId],
     ['from the snapshot', `of ${snapshot.clock}, ${formatCount(snapshot.entries)} entries`],
     ['and log', `${formatCount(batches.length)} objects`],
-    ['to fetch', `at most ${formatBytes(sizeBytes)}`],
+    ['read', `${formatBytes(readBytes)}, nothing speaks against the restore`],
     [
       'the backup reaches',
       `${reach.time}${reach.entries === undefined ? '' : `, sequence ${String(reach.entries - 1)}`}, log index ${String(reach.index)}`,
@@ -196,14 +223,23 @@ function printPlan(context: CliContext, plan: RestorePlan, clusterId: string, da
   ]);
 }
 
+interface Place {
+  readonly clusterId: string;
+  readonly dataDir: string;
+  readonly nodeId: number;
+}
+
+function outcomeJson({ index, term, entries, clock, headHash, digest }: Restored): object {
+  return { index, term, entries, clock, head_hash: headHash, digest };
+}
+
 function printRestored(
   context: CliContext,
   plan: RestorePlan,
   restored: Restored,
-  where: { readonly clusterId: string; readonly dataDir: string; readonly nodeId: number },
+  { clusterId, dataDir, nodeId }: Place,
 ): void {
-  const { clusterId, dataDir, nodeId } = where;
-  const { index, term, entries, clock, headHash, digest } = restored;
+  const { entries, clock, headHash, digest } = restored;
   if (context.globals.json) {
     return context.out.json({
       restored: true,
@@ -211,12 +247,7 @@ function printRestored(
       source_cluster_id: plan.clusterId,
       data_dir: dataDir,
       node_id: nodeId,
-      index,
-      term,
-      entries,
-      clock,
-      head_hash: headHash,
-      digest,
+      ...outcomeJson(restored),
       reach: reachJson(plan.reach),
     });
   }
