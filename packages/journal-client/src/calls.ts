@@ -23,6 +23,9 @@ export interface CallDescription extends CallOptions {
   readonly requestId?: string;
 }
 
+/** For asking another server where there is an answer already, if not the best one. */
+const SECOND_OPINION_TIMEOUT_MS = 1_000;
+
 interface Attempt {
   readonly endpoint: Endpoint;
   readonly metadata: Metadata;
@@ -39,12 +42,16 @@ export class Calls {
     this.#options = options;
   }
 
+  /**
+   * Where the answer is not `wanted`, the other servers are asked once, too; if none has a better one, the first counts.
+   */
   async unary<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
     call: CallDescription,
+    wanted: (response: Response) => boolean = () => true,
   ): Promise<Response> {
-    return await this.#anywhere(call, ({ endpoint, metadata, deadline }) => {
+    const attempt = ({ endpoint, metadata, deadline }: Attempt): Promise<Response> => {
       return new Promise<Response>((resolve, reject) => {
         const running = endpoint.client.makeUnaryRequest(
           method.path,
@@ -66,7 +73,8 @@ export class Calls {
         const abort = (): void => running.cancel();
         call.signal?.addEventListener('abort', abort, { once: true });
       });
-    });
+    };
+    return await this.#anywhere(call, attempt, wanted);
   }
 
   /** Another server is tried only as long as no message has come. Leaving the loop early cancels the call. */
@@ -113,26 +121,32 @@ export class Calls {
   async #anywhere<Result>(
     call: CallDescription,
     attempt: (attempt: Attempt) => Promise<Result>,
+    wanted: (result: Result) => boolean = () => true,
   ): Promise<Result> {
     const startedMs = Date.now();
     const giveUpMs = startedMs + (call.deadlineMs ?? this.#options.deadlineMs);
+    const attemptMs = call.attemptTimeoutMs ?? this.#options.attemptTimeoutMs;
     let mayBeDone = false;
+    let unwanted: { readonly result: Result } | undefined;
     for (let round = 1; ; round += 1) {
       const failures: Failure[] = [];
       for (const address of [...this.#endpoints.addresses]) {
         if (isAborted(call)) throw aborted(call);
         const endpoint = this.#endpoints.at(address);
         try {
-          const deadline = Math.min(
-            giveUpMs,
-            Date.now() + (call.attemptTimeoutMs ?? this.#options.attemptTimeoutMs),
-          );
+          const timeoutMs =
+            unwanted === undefined ? attemptMs : Math.min(attemptMs, SECOND_OPINION_TIMEOUT_MS);
+          const deadline = Math.min(giveUpMs, Date.now() + timeoutMs);
           const metadata = await this.#endpoints.metadata(call.requestId);
           const result = await attempt({ endpoint, metadata, deadline });
-          this.#endpoints.prefer(address);
-          return result;
+          if (wanted(result)) {
+            this.#endpoints.prefer(address);
+            return result;
+          }
+          unwanted ??= { result };
         } catch (error) {
           if (isAborted(call)) throw aborted(call);
+          if (unwanted !== undefined) continue;
           const failure = failureFor(error, address, call.doing);
           failures.push(failure);
           mayBeDone ||= failure.outcomeUnknown && call.repeat !== 'read';
@@ -142,6 +156,7 @@ export class Calls {
           if (Date.now() >= giveUpMs) throw errorOf(call.doing, failures, mayBeDone);
         }
       }
+      if (unwanted !== undefined) return unwanted.result;
       const delayMs = backoffMs(round);
       const nextMs = Date.now() + delayMs;
       const allDown = failures.every(({ kind }) => kind === 'notConnected');

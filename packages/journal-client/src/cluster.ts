@@ -26,7 +26,10 @@ export class ClusterCalls {
     this.#calls = calls;
   }
 
-  /** What the server that answers knows of itself and the group. */
+  /**
+   * What the server that answers knows of itself and the group. One that knows of no leader may have been removed and not
+   * know the present members: it counts only where no other server knows more.
+   */
   async status(options: CallOptions = {}): Promise<ClusterStatus> {
     return await this.#ask(
       "reading the cluster's status",
@@ -35,11 +38,21 @@ export class ClusterCalls {
       options,
       'read',
       statusFromWire,
+      ({ leaderId }) => leaderId !== 0,
     );
   }
 
+  /** As {@link status} says of servers that know of no leader. */
   async members(options: CallOptions = {}): Promise<readonly MemberStatus[]> {
-    return await this.#ask('listing members', cluster.listMembers, {}, options, 'read', membersFromWire);
+    return await this.#ask(
+      'listing members',
+      cluster.listMembers,
+      {},
+      options,
+      'read',
+      membersFromWire,
+      ({ members }) => members.some(({ role }) => role === 'leader'),
+    );
   }
 
   /** Membership changes have no request id: one whose answer got lost fails with `outcomeUnknown`; look at `members`. */
@@ -174,9 +187,10 @@ export class ClusterCalls {
     options: CallOptions,
     repeat: Repeatability,
     convert: (response: Response) => Result,
+    wanted?: (response: Response) => boolean,
   ): Promise<Result> {
     try {
-      return convert(await this.#calls.unary(method, request, { ...options, doing, repeat }));
+      return convert(await this.#calls.unary(method, request, { ...options, doing, repeat }, wanted));
     } catch (error) {
       throw asClientError(error, doing);
     }

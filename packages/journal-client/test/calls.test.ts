@@ -68,6 +68,16 @@ describe('unary calls', () => {
     expect(up.unaryCalls).toBe(3);
   });
 
+  it('about the group prefer a server that knows of a leader to one that was removed, and take what there is', async () => {
+    const [group, former] = [new TestJournal(), new TestJournal()];
+    former.leaderId = 0;
+    const [removed, member] = [await TestServer.start(7, former), await TestServer.start(1, group)];
+    const client = clientOf([removed, member]);
+    expect(await client.status()).toMatchObject({ node_id: 1, leader_id: 1 });
+    member.stop();
+    expect(await client.status()).toMatchObject({ node_id: 7, leader_id: 0 });
+  });
+
   it('are repeated while the server cannot, with the same request id where they write', async () => {
     const server = await TestServer.start();
     server.unaryFailures = [busy, { ...busy, unknown: true }];
