@@ -12,7 +12,7 @@ export interface JournalClientOptions {
   readonly channelOptions?: ChannelOptions;
   /** For a call with all of its attempts. 30,000 ms by default. */
   readonly deadlineMs?: number;
-  /** For one attempt of a call. 10,000 ms by default. */
+  /** For one attempt of a call, and for an append that one server leaves unanswered. 10,000 ms by default. */
   readonly attemptTimeoutMs?: number;
   /**
    * How long to go on while not one of the endpoints can be connected to. 0 fails after one round, which is what a

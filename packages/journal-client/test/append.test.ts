@@ -119,6 +119,45 @@ describe('appending', () => {
   });
 });
 
+describe('a server that keeps its stream and does not answer', () => {
+  it('is left for another one, and what it may have done is not done twice', async () => {
+    const shared = new TestJournal();
+    const [hanging, member] = [await TestServer.start(1, shared), await TestServer.start(2, shared)];
+    hanging.behaviours = ['ignore'];
+    const client = clientOf([hanging, member], { attemptTimeoutMs: 200 });
+    const receipts = await Promise.all([client.append(entry), client.append(entry)]);
+    expect(receipts.map(({ sequence }) => sequence)).toEqual([0, 1]);
+    expect(hanging.itemsSeen).toBe(2);
+    expect(new Set(shared.requestIds).size).toBe(2);
+  });
+
+  it('is not believed to be slow where it answers what came later', async () => {
+    const server = await TestServer.start();
+    server.behaviours = ['ignore', 'answer'];
+    const client = clientOf([server], { attemptTimeoutMs: 200 });
+    let later = 0;
+    const first = client.append(entry).then(() => 'answered');
+    await vi.waitFor(() => expect(server.messages).toBe(1));
+    while ((await Promise.race([first, client.append(entry)])) !== 'answered') later += 1;
+    expect(later).toBeGreaterThan(0);
+    expect(server.streams).toBe(2);
+  });
+
+  it('is only slow while answers come in the order of what was sent', async () => {
+    const server = await TestServer.start();
+    server.behaviours = ['slow'];
+    const client = clientOf([server], { attemptTimeoutMs: 200 });
+    const appends: Promise<unknown>[] = [];
+    for (let turn = 0; turn < 20; turn += 1) {
+      appends.push(client.append(entry));
+      await vi.waitFor(() => expect(server.messages).toBe(turn + 1), { interval: 1 });
+    }
+    await Promise.all(appends);
+    expect(server.streams).toBe(1);
+    expect(server.itemsSeen).toBe(20);
+  });
+});
+
 describe('the leader', () => {
   it('is found through any server, and appends go to it directly', async () => {
     const shared = new TestJournal();

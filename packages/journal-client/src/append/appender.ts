@@ -209,7 +209,7 @@ export class Appender implements SessionHost {
       const { endpoint, leads } = await this.#choose();
       const metadata = await this.#endpoints.metadata();
       if (this.#closed) return;
-      this.#session = new AppendSession(endpoint, leads, metadata, this);
+      this.#session = new AppendSession(endpoint, leads, metadata, this.#options.attemptTimeoutMs, this);
       this.#flush();
     } catch (error) {
       // No token, or closed: nothing that another attempt would mend.

@@ -1,4 +1,5 @@
 /** A small journal in memory behind a real gRPC server, whose failures the tests choose. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type {
   handleBidiStreamingCall,
@@ -20,6 +21,10 @@ import type { ConfigEntry, EntrySeq, NewConfigEntry } from '@pact-journal/journa
 export class TestJournal {
   readonly entries: ConfigEntry[] = [];
   readonly #done = new Map<string, number>();
+  /** Of all that was appended. */
+  get requestIds(): readonly string[] {
+    return [...this.#done.keys()];
+  }
   leaderId = 1;
   term = 1;
 
@@ -44,12 +49,17 @@ export type AppendBehaviour =
   | 'answer'
   /** Append, but end the stream instead of answering. */
   | 'dropAnswer'
+  /** Append, and answer one message after the other, each after a while. */
+  | 'slow'
   /** Take them and do nothing. */
   | 'ignore'
   /** Answer that nobody leads. */
   | 'noLeader'
   /** Answer that the state machine refuses. */
   | 'refuse';
+
+/** How long each message of a slow server takes. */
+const SLOW_MS = 25;
 
 const running: { stop(): void }[] = [];
 
@@ -69,6 +79,7 @@ export class TestServer {
   unaryFailures: { code: status; details: string; unknown?: boolean; validation?: string }[] = [];
   readonly requestIds: string[] = [];
   readonly tokens: string[] = [];
+  #slowAnswers = Promise.resolve();
   messages = 0;
   itemsSeen = 0;
   streams = 0;
@@ -185,7 +196,12 @@ export class TestServer {
       return { correlationId, outcome: { $case: 'appended', value } };
     });
     if (behaviour === 'dropAnswer') call.emit('error', { code: status.UNAVAILABLE, details: 'stopping' });
-    else call.write({ outcomes });
+    else if (behaviour === 'slow') {
+      this.#slowAnswers = this.#slowAnswers.then(async () => {
+        await sleep(SLOW_MS);
+        call.write({ outcomes });
+      });
+    } else call.write({ outcomes });
   }
 
   /** Fails the call where a failure is due. */
