@@ -15,4 +15,4 @@ test('kill -9 of every node under load and the loss of every data directory cost
   const report = await disaster({ url: `file://${directory}`, random: Math.random });
   expect(report.acknowledged).toBeGreaterThan(0);
   expect(report.restored).toBeGreaterThan(0);
-}, 120_000);
+}, 300_000);

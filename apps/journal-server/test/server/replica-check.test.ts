@@ -108,8 +108,18 @@ test('a replica that differs raises an alarm, boots no node, does not lead, and 
     const verified = await runHere(['--endpoint', place.grpc, 'verify', '--json']);
     expect(verified.code).toBe(5);
 
+    // It leaves it to the others to succeed a leader that dies.
+    await leader.kill('SIGKILL');
+    const third = others.find(({ id }) => id !== leader.place.id)?.id;
+    await vi.waitFor(async () => expect((await everywhere.status()).leader_id).toBe(third), {
+      timeout: 20_000,
+    });
+    expect(await metric(place.metrics, 'pact_raft_elections_total')).toBe(0);
+    cluster.startNode(leader.place.id);
+    await cluster.leader();
+
     // Were it made to lead, it would hand leadership on at once.
-    await runHere(['--endpoint', leader.place.grpc, 'member', 'transfer', String(place.id)]);
+    await runHere([...elsewhere, 'member', 'transfer', String(place.id)]);
     await vi.waitFor(
       async () => {
         const { leader_id: id } = await everywhere.status();

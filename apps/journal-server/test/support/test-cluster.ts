@@ -197,9 +197,9 @@ export class TestCluster {
     return place;
   }
 
-  async startAll(flags: readonly string[] = []): Promise<void> {
+  async startAll(flags: readonly string[] = [], timeoutMs?: number): Promise<void> {
     for (const { id } of this.places) this.startNode(id, { flags });
-    await this.leader();
+    await this.leader(timeoutMs);
   }
 
   /** Starts a node of the cluster, on what its directory holds. */

@@ -242,6 +242,15 @@ export class RawNode {
     step(this.#raft, newMessage('MsgForgetLeader'));
   }
 
+  /**
+   * Has this node leave it to others to campaign, or not any more: it waits several election timeouts more than they do.
+   * Where nobody else can be elected, because only this node's log is long enough, it campaigns after all. It votes, and
+   * takes over leadership that is handed to it, as ever.
+   */
+  setReluctant(reluctant: boolean): void {
+    this.#raft.reluctant = reluctant;
+  }
+
   /** Messages to this peer were lost. The leader goes back to probing it. */
   reportUnreachable(peer: NodeId): void {
     this.#stepFrom('MsgUnreachable', peer);

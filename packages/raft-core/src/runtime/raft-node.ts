@@ -153,6 +153,15 @@ export class RaftNode<Result> {
     });
   }
 
+  /**
+   * Has this node leave it to others to campaign, or not any more: for one that should not lead although it could. It
+   * waits several election timeouts more than they do, and campaigns after all where nobody else is elected, because the
+   * group needs what only its log holds. It goes on voting, and leads if leadership is handed to it. Lost with a restart.
+   */
+  setReluctant(reluctant: boolean): void {
+    this.#loop.core.setReluctant(reluctant);
+  }
+
   /** Saves a snapshot of everything applied here, or returns the newest one if it is that. Durable when resolved. */
   async snapshot(): Promise<StoredSnapshot> {
     const unusable = this.#unusable('taking a snapshot');

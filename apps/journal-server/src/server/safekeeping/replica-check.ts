@@ -21,6 +21,8 @@ export interface ReplicaCheckOptions {
   readonly log: Logger;
   /** Hands leadership to this member. */
   readonly transferLeadership: (to: number) => Promise<void>;
+  /** Has this node leave it to others to campaign, or not any more. */
+  readonly setReluctant: (reluctant: boolean) => void;
   readonly intervalMs: number;
 }
 
@@ -100,6 +102,7 @@ export class ReplicaCheck {
   #begin(): void {
     this.#known.clear();
     this.#refusal = undefined;
+    this.#options.setReluctant(false);
     this.#differing = [];
     this.#options.alarms.clear(SELF);
     this.#options.alarms.clear(OTHERS);
@@ -203,6 +206,7 @@ export class ReplicaCheck {
       const message = `the state of node ${String(nodeId)} differs at log index ${String(index)} from that of ${nodes(sound)}: it boots no node and does not lead; rebuild it with "pact-journal member rebuild ${String(nodeId)}"`;
       if (this.#refusal === undefined) log.error({ index, sound }, message);
       this.#refusal = message;
+      this.#options.setReluctant(true);
       alarms.raise(SELF, message);
     } else if (this.#refusal !== undefined && astray.length === 0) {
       // Nothing but another state makes a state right again; that another says the same now is no proof.

@@ -41,6 +41,7 @@ export class Safekeeping {
       alarms,
       log,
       transferLeadership: (to) => group.transferLeadership(to),
+      setReluctant: (reluctant) => group.node.setReluctant(reluctant),
       intervalMs: config.storage.digestInterval,
     });
     this.backup = new BackupExport({

@@ -50,6 +50,8 @@ export class Raft {
   heartbeatElapsed = 0;
   /** In `[electionTick, 2 * electionTick)`, drawn anew on every change of term or role. */
   randomizedElectionTimeout = 0;
+  /** Leaves it to others to campaign, as long as one of them does. Changes when this node campaigns, and nothing else. */
+  reluctant = false;
   /** Ticks since the start of this node. */
   ticks = 0;
 

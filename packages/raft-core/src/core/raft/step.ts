@@ -73,9 +73,13 @@ export function tick(raft: Raft): void {
   else tickOther(raft);
 }
 
+/** So many election timeouts a reluctant node waits: others have campaigned at least twice by then. */
+const RELUCTANT_TIMEOUTS = 4;
+
 function tickOther(raft: Raft): void {
   raft.electionElapsed += 1;
-  if (!raft.promotable() || raft.electionElapsed < raft.randomizedElectionTimeout) return;
+  const timeout = raft.randomizedElectionTimeout * (raft.reluctant ? RELUCTANT_TIMEOUTS : 1);
+  if (!raft.promotable() || raft.electionElapsed < timeout) return;
   raft.electionElapsed = 0;
   step(raft, local(raft, 'MsgHup'));
 }
