@@ -161,20 +161,20 @@ class AppendSession {
     }
   }
 
-  /** Each item is allowed or refused on its own. */
+  /** Each item is allowed or refused on its own. Keys are in canonical order, which saves sorting them. */
   #commandOf(item: journal.AppendItem): JournalCommand {
     const { access } = this.#context;
     const caller = (this.#caller ??= access.callerOf(headersOf(this.#call.metadata)));
     switch (item.command?.$case) {
       case 'entry': {
         const { author } = access.authorizeBy(ENTRY_ROW, caller, item.command.value);
-        return { type: 'AppendEntry', entry: newEntryFromWire(item.command.value, authored(author)) };
+        return { entry: newEntryFromWire(item.command.value, authored(author)), type: 'AppendEntry' };
       }
       case 'operation': {
         const { author } = access.authorizeBy(OPERATION_ROW, caller, { operation: item.command.value });
         return {
-          type: 'RecordOperation',
           operation: newOperationFromWire(item.command.value, authored(author)),
+          type: 'RecordOperation',
         };
       }
       case undefined:
