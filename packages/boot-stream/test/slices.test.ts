@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Slices } from '../src/slices.ts';
-
-/** Keeps the event loop busy, as work does. */
-function busy(ms: number): void {
-  const endMs = performance.now() + ms;
-  while (performance.now() < endMs);
-}
+import { busy } from './support/busy.ts';
 
 describe('slices of the event loop', () => {
   it('do what is little at once', () => {

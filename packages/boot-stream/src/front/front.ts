@@ -16,9 +16,9 @@ import { MIN_SEQUENCE_KEY } from '../metadata.ts';
 import type { BootServer } from '../server/boot-server.ts';
 import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
-import { Slices } from '../slices.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admit, Admitted } from './admission.ts';
+import { Arrivals } from './arrivals.ts';
 import { Deadlines } from './deadlines.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import type { AddressLimits } from './doorkeeper.ts';
@@ -93,7 +93,7 @@ export interface BootFrontOptions {
   readonly sessionMemoryBytesMax?: number;
   /** The headers of one call together, in bytes. Default 16 KiB. */
   readonly headerSizeBytesMax?: number;
-  /** How long a connection may take for its TLS handshake, and then for its first frames, in ms. Default 10,000. */
+  /** How long a connection may take to say anything, for its TLS handshake, and for its first frames, each in ms. Default 10,000. */
   readonly handshakeTimeoutMs?: number;
   /** A connection without streams is closed after this, in ms. Default 900,000. */
   readonly idleTimeoutMs?: number;
@@ -133,6 +133,7 @@ export interface BootFrontStats {
 export class BootFront {
   readonly #options: BootFrontOptions;
   readonly #server: Http2Server | Http2SecureServer;
+  readonly #arrivals: Arrivals;
   readonly #forwarder: Forwarder;
   /** Open connections, and what forwarded calls are told of the peer. */
   readonly #sessions = new Map<ServerHttp2Session, Readonly<Record<string, string>>>();
@@ -181,7 +182,12 @@ export class BootFront {
             allowHTTP1: false,
             handshakeTimeout: handshakeTimeoutMs,
           });
-    this.#acceptInSlices();
+    const takeUp = this.#server.listeners('connection');
+    this.#server.removeAllListeners('connection');
+    this.#arrivals = new Arrivals(handshakeTimeoutMs, (socket) => {
+      for (const listener of takeUp) Reflect.apply(listener, this.#server, [socket]);
+    });
+    this.#server.on('connection', (socket: Socket) => this.#arrivals.add(socket));
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
     if (this.#doorkeeper !== undefined) standBefore(this.#server, this.#doorkeeper);
@@ -215,6 +221,7 @@ export class BootFront {
   async close(graceMs = 5_000): Promise<void> {
     this.#options.bootServer.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#arrivals.close();
     for (const session of this.#sessions.keys()) session.close();
     const timer = setTimeout(() => {
       for (const session of this.#sessions.keys()) session.destroy();
@@ -235,19 +242,6 @@ export class BootFront {
       floods: this.#floods,
       forwardedStreams: this.#forwarder.openStreams,
     };
-  }
-
-  /** A connection that has to wait for its turn is open already, and what it has sent waits with it. */
-  #acceptInSlices(): void {
-    const server = this.#server;
-    const slices = new Slices();
-    const accept = server.listeners('connection');
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      slices.run(() => {
-        for (const listener of accept) Reflect.apply(listener, server, [socket]);
-      });
-    });
   }
 
   #onSession(session: ServerHttp2Session): void {
