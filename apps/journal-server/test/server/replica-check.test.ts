@@ -1,13 +1,18 @@
 /** A replica whose state has gone astray is found, taken out of service, and rebuilt from the others. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { JournalClient } from '@pact-journal/journal-client';
 import { encodeCommand } from '@pact-journal/journal-state';
 import { aCommit, anEnvelope, vcluster } from '@pact-journal/journal-state/testing';
 import { toLogIndex, toTerm } from '@pact-journal/raft-core';
 import { DirectorySnapshotStore, DiskFileSystem } from '@pact-journal/wal-storage';
 import { afterEach, expect, test, vi } from 'vitest';
+import { initCerts } from '../../src/certs/init.ts';
 import { JournalMachine } from '../../src/server/journal-machine.ts';
 import { failureLine, runCli, runHere } from '../cli/run-cli.ts';
-import { SecuredCluster } from '../support/secured-cluster.ts';
+import { OpenIdProvider } from '../support/openid-provider.ts';
+import { protection, SecuredCluster } from '../support/secured-cluster.ts';
 import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
 
 afterEach(killAllNodes);
@@ -153,6 +158,52 @@ test('a replica that differs raises an alarm, boots no node, does not lead, and 
   } finally {
     everywhere.close();
     await cluster.stop();
+  }
+}, 120_000);
+
+test('the same command rebuilds a replica where members speak TLS and check who calls', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pact-rebuild-'));
+  const folder = join(directory, 'certs');
+  await initCerts({ folder, clusterId: 'pact', members: [1, 2, 3], hosts: [], nodes: [], days: 2 });
+  const provider = await OpenIdProvider.start();
+  const variables = (id: number): Readonly<Record<string, string>> =>
+    Object.fromEntries(
+      Object.entries(protection(folder, id)).map(([flag, path]) => [
+        `PACT_JOURNAL_${flag.toUpperCase().replaceAll('-', '_')}`,
+        path,
+      ]),
+    );
+  const cluster = await TestCluster.start({
+    nodes: 3,
+    flags: ['--digest-interval', '200ms', '--auth-issuer', provider.issuer],
+    env: variables,
+  });
+  try {
+    const token = await provider.token({ pact_role: ['pact-platform-admin'] }, { subject: 'admin' });
+    const cli = (endpoint: string, ...args: string[]): ReturnType<typeof runCli> =>
+      runCli(['--endpoint', endpoint, '--ca', join(folder, 'server-ca.pem'), '--token', token, ...args]);
+    const leader = await cluster.leader();
+    const victim = cluster.running.find((node) => node !== leader);
+    if (victim === undefined) throw new Error('there is a follower');
+    const { place } = victim;
+    expect(await cli(place.grpc, 'snapshot')).toMatchObject({ code: 0 });
+    await victim.kill('SIGKILL');
+    await plantDivergence(place.dataDir);
+    cluster.startNode(place.id);
+    const mismatch = async (expected: number): Promise<void> => {
+      const gone = async (): Promise<void> =>
+        expect(await metric(place.metrics, 'pact_replica_digest_mismatch')).toBe(expected);
+      await vi.waitFor(gone, { timeout: 20_000 });
+    };
+    await mismatch(1);
+    const rebuilt = await cli(leader.place.grpc, 'member', 'rebuild', String(place.id), '--json');
+    expect(rebuilt, rebuilt.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(rebuilt.stdout)).toMatchObject({ node_id: place.id, equal: true });
+    await mismatch(0);
+  } finally {
+    await cluster.stop();
+    await provider.stop();
+    rmSync(directory, { recursive: true });
   }
 }, 120_000);
 

@@ -184,7 +184,8 @@ export function bearer(token: string): Metadata {
   return metadata;
 }
 
-function protection(folder: string, id: number): Readonly<Record<string, string>> {
+/** The flags that give a member its certificates, as `certs init` has made them. */
+export function protection(folder: string, id: number): Readonly<Record<string, string>> {
   const own = join(folder, `member-${String(id)}`);
   return {
     'tls-cert': join(own, 'server.pem'),
