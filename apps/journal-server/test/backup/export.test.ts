@@ -308,3 +308,28 @@ test('a writer of an earlier term is told that it is fenced', async () => {
   });
   await repository.announceWriter(7, 2, '2026-01-01T00:00:03.000Z');
 });
+
+test('on a server without conditional writes a superseded leader writes no more log, and says so', async () => {
+  const plain = await S3Server.start({ conditional: false });
+  try {
+    const url = plain.url('superseded');
+    await withCluster(1, url, [], async ({ journal, commit, exported }) => {
+      await commit(3);
+      await exported();
+      const repository = new Repository(await openStore(url));
+      const { batches } = await readTimeline(repository);
+      const { exported_index: before } = await journal.backupStatus();
+      await repository.announceWriter(1_000, 2, '2026-01-01T00:00:00.000Z');
+      await commit(3);
+      await vi.waitFor(async () => {
+        expect((await journal.backupStatus()).failure).toContain('the leader of term 1000 writes to');
+      }, WAIT);
+      const { exported_index: after, lag_entries: lag } = await journal.backupStatus();
+      expect(after).toBe(before);
+      expect(lag).toBeGreaterThanOrEqual(3);
+      expect((await readTimeline(repository)).batches).toEqual(batches);
+    });
+  } finally {
+    await plain.close();
+  }
+}, 60_000);

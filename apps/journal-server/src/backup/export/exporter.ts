@@ -247,7 +247,7 @@ class Leadership {
   }
 
   async #ship(cursor: Cursor): Promise<Cursor> {
-    const { log, repository, clusterId, nodeId, observer, refusal } = this.#options;
+    const { log, clusterId, nodeId, observer, refusal } = this.#options;
     const reason = refusal();
     if (reason !== undefined) throw new BackupError('astray', reason);
     const firstIndex = cursor.lastIndex + 1;
@@ -274,13 +274,28 @@ class Leadership {
     );
     const key = logKey(firstIndex);
     try {
-      await repository.store.create(key, bytes, this.#signal);
+      await this.#create(key, bytes);
     } catch (error) {
       if (!isBackupError(error, 'exists')) throw error;
       return this.#adopt(key);
     }
     observer.sent(bytes.length);
     return { ...cursor, lastIndex, sha256 };
+  }
+
+  /**
+   * Where the store cannot tell two writers apart, the announcements of writers do: before, so that a later one's object
+   * is not replaced, but for a write that is on its way; after, because a later one that announced itself meanwhile may
+   * not have seen this object, and it must not be reported then.
+   */
+  async #create(key: string, bytes: Uint8Array): Promise<void> {
+    const { repository } = this.#options;
+    const checkWriter = async (): Promise<void> => {
+      if (!repository.store.exclusive) await repository.checkWriter(this.#term);
+    };
+    await checkWriter();
+    await repository.store.create(key, bytes, this.#signal);
+    await checkWriter();
   }
 
   /** An object is there that this node did not know of: its own, whose acknowledgement was lost, or another leader's. */

@@ -18,6 +18,10 @@ export class CountedStore implements ObjectStore {
     return this.#store.url;
   }
 
+  get exclusive(): boolean {
+    return this.#store.exclusive;
+  }
+
   create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     return this.#store.create(key, bytes, signal);
   }

@@ -26,6 +26,7 @@ const MEANING: Readonly<Record<string, BackupErrorCode>> = {
 
 export class DirectoryStore implements ObjectStore {
   readonly url: string;
+  readonly exclusive = true;
   readonly #root: string;
 
   /** `root` must exist: a mount that is missing must not be filled in by a directory on the local disk. */

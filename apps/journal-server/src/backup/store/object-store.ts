@@ -23,6 +23,11 @@ export interface ObjectStore {
   /** For messages; names no secrets. */
   readonly url: string;
   /**
+   * False once the store is known to let two writers of one key both succeed at the same moment, so that whoever may have
+   * been superseded must look before and after it creates something.
+   */
+  readonly exclusive: boolean;
+  /**
    * Creates an object from bytes in memory. Durable when resolved; others see all of it or nothing. Rejects with
    * `exists` where there is one of that key: of several writers exactly one succeeds.
    */

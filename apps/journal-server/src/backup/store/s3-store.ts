@@ -63,6 +63,10 @@ export class S3Store implements ObjectStore {
     });
   }
 
+  get exclusive(): boolean {
+    return this.#conditional ?? true;
+  }
+
   async create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     await this.#run('writing', key, async () => {
       const honoured = await this.#honoursConditions(signal);
