@@ -22,12 +22,24 @@ export function staleEmergencies(emergencies: ReturnType<JournalState['emergenci
 }
 
 /** Little room on the file system: a node whose disk is full stops. */
-export function scarceDisk(disk: DiskFacts | undefined): readonly Alarm[] {
-  if (disk === undefined || disk.freeBytes >= FREE_BYTES_MIN) return [];
-  if (disk.freeBytes >= FREE_SHARE_MIN * disk.totalBytes) return [];
-  const free = `${String(Math.floor(disk.freeBytes / 2 ** 20))} MiB`;
-  const message = `${free} are left for ${disk.dataDir}; make room, because a node whose disk is full stops`;
-  return [{ code: 'diskLow', message, since: new Date() }];
+export class DiskWatch {
+  #sinceMs: number | undefined;
+
+  /** An alarm has the time at which room was first found to be scarce, until it no longer is. */
+  alarms(disk: DiskFacts | undefined, nowMs: number): readonly Alarm[] {
+    if (disk === undefined || !isScarce(disk)) {
+      this.#sinceMs = undefined;
+      return [];
+    }
+    this.#sinceMs ??= nowMs;
+    const free = `${String(Math.floor(disk.freeBytes / 2 ** 20))} MiB`;
+    const message = `${free} are left for ${disk.dataDir}; make room, because a node whose disk is full stops`;
+    return [{ code: 'diskLow', message, since: new Date(this.#sinceMs) }];
+  }
+}
+
+function isScarce({ freeBytes, totalBytes }: DiskFacts): boolean {
+  return freeBytes < FREE_BYTES_MIN && freeBytes < FREE_SHARE_MIN * totalBytes;
 }
 
 /** Certificates that run out within a month, or have. */

@@ -7,7 +7,7 @@ import { Access, type Security } from '../auth/index.ts';
 import type { LokiShipper } from '../loki/index.ts';
 import type { Alarm, Alarms } from './alarms.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import { endingCertificates, scarceDisk, staleEmergencies } from './conditions.ts';
+import { DiskWatch, endingCertificates, staleEmergencies } from './conditions.ts';
 import { DiskUsage } from './disk-usage.ts';
 import type { CertificateFacts } from './facts.ts';
 import { LeaderDuties } from './duties.ts';
@@ -102,7 +102,7 @@ export function createParts(options: PartsOptions): Parts {
     source,
     limits: { bootStreamsMax: maxConcurrentBootStreams, subscribersMax: maxSubscribers },
   });
-  const disk = new DiskUsage(config.node.dataDir);
+  const disk: WatchedDisk = { usage: new DiskUsage(config.node.dataDir), watch: new DiskWatch() };
   const metrics = new ServerMetrics({
     facts: () => group.facts(),
     raft: () => node.status(),
@@ -115,7 +115,7 @@ export function createParts(options: PartsOptions): Parts {
         .filter(({ stale }) => stale).length,
     callerRefusals: () => group.callerRefusals,
     authFailures: () => security.refusalCounts,
-    disk: () => disk.facts(),
+    disk: () => disk.usage.facts(),
     loki: () => loki?.lag(clock.now()),
     alarms: () => alarmsOf(options, disk, security.certificates()),
     pendingSizeBytesMax: config.raft.maxPendingSize,
@@ -210,12 +210,12 @@ function createControl(
   { group, machine, alarms, clock, config, version, startedMs, security }: PartsOptions,
   forwarder: LeaderForwarder,
   safekeeping: Safekeeping,
-  disk: DiskUsage,
+  disk: WatchedDisk,
 ): ClusterControl {
   return {
     facts: () => group.facts(),
     alarms: () => alarmsOf({ alarms, machine, clock }, disk, security.certificates()),
-    disk: () => disk.facts(),
+    disk: () => disk.usage.facts(),
     certificates: () => security.certificates(),
     addLearner: (member, promote) => group.changes.addLearner(member, promote),
     promote: (id) => group.changes.promote(id),
@@ -236,15 +236,20 @@ function createControl(
   };
 }
 
+interface WatchedDisk {
+  readonly usage: DiskUsage;
+  readonly watch: DiskWatch;
+}
+
 function alarmsOf(
   { alarms, machine, clock }: Pick<PartsOptions, 'alarms' | 'machine' | 'clock'>,
-  disk: DiskUsage,
+  { usage, watch }: WatchedDisk,
   certificates: readonly CertificateFacts[],
 ): readonly Alarm[] {
   return [
     ...alarms.list(),
     ...staleEmergencies(machine.state.emergencies(msToTimestamp(clock.now()))),
-    ...scarceDisk(disk.last),
+    ...watch.alarms(usage.last, Date.now()),
     ...endingCertificates(certificates, Date.now()),
   ];
 }

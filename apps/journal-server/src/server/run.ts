@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly version: string;
   /** Resolves when the server is to stop; see {@link untilAskedToStop}. */
   readonly stopRequest: Promise<StopRequest>;
-  /** Told once the server answers. */
+  /** Told once, when the server answers for the first time: not again where it starts anew from the leader's state. */
   readonly onReady: (line: NodeLine) => void;
 }
 
@@ -32,6 +32,11 @@ export async function runServer({ config, log, version, stopRequest, onReady }: 
   boundYoungGeneration();
   const endLevelChanges = changeLevelOnSignal(log);
   const starting = new AbortController();
+  let announced = false;
+  const announce = (line: NodeLine): void => {
+    if (!announced) onReady(line);
+    announced = true;
+  };
   const asked = stopRequest.then(({ reason }) => {
     log.info({ reason }, 'stopping');
     starting.abort(new Error('the server is stopping'));
@@ -43,7 +48,7 @@ export async function runServer({ config, log, version, stopRequest, onReady }: 
         throw error;
       },
     );
-    const between = server === undefined ? undefined : await untilDone(server, asked, onReady);
+    const between = server === undefined ? undefined : await untilDone(server, asked, announce);
     again = between !== undefined && !starting.signal.aborted;
     if (!again) break;
     log.info('starting again');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CommitTimes } from '../../src/server/commit-times.ts';
-import { endingCertificates, scarceDisk } from '../../src/server/conditions.ts';
+import { DiskWatch, endingCertificates } from '../../src/server/conditions.ts';
 import { DiskUsage } from '../../src/server/disk-usage.ts';
 
 const GIB = 2 ** 30;
@@ -17,7 +17,20 @@ describe('alarms read off the state', () => {
     ['a small share, but many bytes', 20 * GIB, 1_000 * GIB, 0],
     ['few bytes and a small share', GIB, 100 * GIB, 1],
   ])('a disk with %s', (_what, freeBytes, totalBytes, count) => {
-    expect(scarceDisk({ dataDir: '/d', usedBytes: 1, freeBytes, totalBytes })).toHaveLength(count);
+    expect(new DiskWatch().alarms({ dataDir: '/d', usedBytes: 1, freeBytes, totalBytes }, now)).toHaveLength(
+      count,
+    );
+  });
+
+  test('a scarce disk is told of with the time since when, until there is room again', () => {
+    const watch = new DiskWatch();
+    const disk = (freeBytes: number) => ({ dataDir: '/d', usedBytes: 1, freeBytes, totalBytes: 100 * GIB });
+    const sinceMs = (freeBytes: number, nowMs: number) =>
+      watch.alarms(disk(freeBytes), nowMs).map(({ since }) => since.getTime());
+    expect(sinceMs(GIB, now)).toEqual([now]);
+    expect(sinceMs(GIB / 2, now + 60_000)).toEqual([now]);
+    expect(sinceMs(50 * GIB, now + 120_000)).toEqual([]);
+    expect(sinceMs(GIB, now + 180_000)).toEqual([now + 180_000]);
   });
 
   test('a certificate is told of from a month before it runs out, and after', () => {

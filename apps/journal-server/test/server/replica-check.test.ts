@@ -153,6 +153,7 @@ test('a replica that differs raises an alarm, boots no node, does not lead, and 
     });
     // It is the same node still, and starts from what it was given.
     await cluster.node(place.id).kill('SIGTERM');
+    expect(cluster.node(place.id).announcements).toBe(1);
     cluster.startNode(place.id);
     await vi.waitFor(async () => expect(await alarmsOf(place.grpc)).toEqual([]), { timeout: 20_000 });
   } finally {

@@ -75,6 +75,8 @@ export class TestNode {
   readonly pid: number;
   /** Its log, as written so far. */
   log = '';
+  /** Lines that say that it is ready, as printed so far. */
+  announcements = 0;
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   readonly #child: ChildProcess;
   readonly #ready: Promise<NodeLine>;
@@ -103,7 +105,8 @@ export class TestNode {
       });
     });
     this.#ready = new Promise((resolve, reject) => {
-      createInterface({ input: child.stdout }).once('line', (line) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        this.announcements += 1;
         const parsed = JSON.parse(line) as { readonly nodes: readonly NodeLine[] };
         const [node] = parsed.nodes;
         if (node !== undefined) resolve(node);
