@@ -2,12 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   isRaftError,
+  RaftError,
   toNodeId,
+  type MembershipChange,
   type NodeId,
   type NotLeaderError,
   type RaftErrorCode,
   type RaftNode,
 } from '@pact-journal/raft-core';
+import type { MemberFacts } from './facts.ts';
 import { raftMember } from './members.ts';
 import type { NewMember } from './services/cluster-service.ts';
 
@@ -24,7 +27,7 @@ const CHANGE_RETRY_MS = 20;
 
 type Node = Pick<
   RaftNode<unknown>,
-  'id' | 'addLearner' | 'promote' | 'remove' | 'changeMembership' | 'transferLeadership'
+  'id' | 'addLearner' | 'promote' | 'checkMembership' | 'changeMembership' | 'transferLeadership'
 >;
 
 export interface Leadership {
@@ -32,6 +35,7 @@ export interface Leadership {
   readonly whoLeads: () => NotLeaderError | undefined;
   /** Whether this node alone has a vote. */
   readonly isSoleVoter: () => boolean;
+  readonly members: () => readonly MemberFacts[];
 }
 
 /** All of them fail with raft-core's errors, `NotLeaderError` among them: then they are another node's to make. */
@@ -44,7 +48,9 @@ export class MembershipChanges {
     this.#leadership = leadership;
   }
 
-  async addLearner({ id, raft, grpc, metrics }: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
+  async addLearner(newMember: NewMember, promoteWhenCaughtUp: boolean): Promise<void> {
+    const { id, raft, grpc, metrics } = newMember;
+    if (this.#leadership.whoLeads() === undefined) checkAddresses(newMember, this.#leadership.members());
     const member = raftMember(id, raft, grpc, metrics, '');
     await this.#change(() => this.#node.addLearner(member, { promoteWhenCaughtUp }));
   }
@@ -55,20 +61,25 @@ export class MembershipChanges {
 
   async remove(id: number): Promise<void> {
     const leaving = toNodeId(id);
-    await this.#stepAside(leaving);
-    await this.#change(() => this.#node.remove(leaving));
+    await this.#take(leaving, [{ type: 'remove', id: leaving }]);
   }
 
   /** The learner takes the voter's place in one change: there is no moment with a vote too many or too few. */
   async replace(oldId: number, newId: number): Promise<void> {
     const [leaving, coming] = [toNodeId(oldId), toNodeId(newId)];
-    await this.#stepAside(leaving);
-    await this.#change(() =>
-      this.#node.changeMembership([
-        { type: 'promote', id: coming },
-        { type: 'remove', id: leaving },
-      ]),
-    );
+    await this.#take(leaving, [
+      { type: 'promote', id: coming },
+      { type: 'remove', id: leaving },
+    ]);
+  }
+
+  /** Takes a member out. What is refused moves no leadership. */
+  async #take(leaving: NodeId, changes: readonly MembershipChange[]): Promise<void> {
+    if (leaving === this.#node.id) {
+      await this.#change(() => this.#node.checkMembership(changes));
+      await this.#stepAside();
+    }
+    await this.#change(() => this.#node.changeMembership(changes));
   }
 
   /** One change at a time; what is in its way is often soon over. */
@@ -90,13 +101,29 @@ export class MembershipChanges {
    * A leader that is to leave hands leadership over first, so that nobody has to wait for an election. Then it throws
    * `NotLeaderError`: the change is its successor's. Where nobody can take over, the change itself is what happens.
    */
-  async #stepAside(leaving: NodeId): Promise<void> {
+  async #stepAside(): Promise<void> {
     const { whoLeads, isSoleVoter } = this.#leadership;
-    if (leaving !== this.#node.id || whoLeads() !== undefined || isSoleVoter()) return;
+    if (isSoleVoter()) return;
     await this.#node.transferLeadership().catch((error: unknown) => {
       if (!isRaftError(error)) throw error;
     });
     const successor = whoLeads();
     if (successor !== undefined) throw successor;
+  }
+}
+
+/**
+ * Two members that respond cannot be at one address. One that does not may have left it to the newcomer: a machine that
+ * lost its disk comes back under another id.
+ */
+function checkAddresses(newcomer: NewMember, members: readonly MemberFacts[]): void {
+  for (const kind of ['raft', 'grpc', 'metrics'] as const) {
+    const address = newcomer[kind];
+    const holder = members.find((member) => member.id !== newcomer.id && member[kind] === address);
+    if (address === '' || holder?.active !== true) continue;
+    throw new RaftError(
+      'membershipInvalid',
+      `adding node ${String(newcomer.id)}: ${address} is the ${kind} address of node ${String(holder.id)}, which responds; give each member addresses of its own`,
+    );
   }
 }

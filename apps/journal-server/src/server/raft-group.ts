@@ -87,6 +87,7 @@ export class RaftGroup {
     this.changes = new MembershipChanges(node, {
       whoLeads: () => this.whoLeads(),
       isSoleVoter: () => this.isSoleVoter(),
+      members: () => this.facts().members,
     });
   }
 
@@ -217,7 +218,9 @@ export class RaftGroup {
     await this.node.linearizableRead();
   }
 
+  /** Does nothing where `to` leads already. */
   async transferLeadership(to: number | undefined): Promise<void> {
+    if (to === this.#self.id && this.#leading) return;
     await this.node.transferLeadership(to === undefined ? undefined : toNodeId(to));
   }
 

@@ -11,7 +11,7 @@ export function watchRaft(
   log: Logger,
   alarms: Alarms,
   onFatal: (error: RaftError) => void,
-  onRemoved: () => void,
+  membership: MembershipListener,
 ): void {
   node.on('leaderChange', ({ leaderId, leader, term }) => {
     metrics.leaderChanged();
@@ -27,11 +27,19 @@ export function watchRaft(
   node.on('membershipChange', ({ index, members }) => {
     log.info({ index, members: members.map(({ id, role }) => ({ id, role })) }, 'membership changed');
   });
-  watchRemoval(node, () => {
-    const message = `node ${String(node.id)} is no member any more; stop it and remove its data directory, whose id is used up`;
-    alarms.raise('removed', message);
-    log.warn(message);
-    onRemoved();
+  watchRemoval(node, {
+    isJoining: membership.isJoining,
+    onRemoved: () => {
+      const message = `node ${String(node.id)} is no member any more; stop it and remove its data directory, whose id is used up`;
+      alarms.raise('removed', message);
+      log.warn(message);
+      membership.onRemoved();
+    },
+    onReadmitted: () => {
+      alarms.clear('removed');
+      log.warn(`node ${String(node.id)} is a member again`);
+      membership.onReadmitted();
+    },
   });
   node.on('appendDurable', (event) => {
     metrics.appendDurable(event);
@@ -70,14 +78,33 @@ export interface WatchedMember extends Pick<RaftNode<CommandResult>, 'id' | 'on'
   status(): { readonly members: readonly { readonly id: NodeId }[] };
 }
 
-/** Tells of a removal of this node. A node that joins reads of the members before it, which is none. */
-export function watchRemoval(node: WatchedMember, onRemoved: () => void): void {
+/** Told of this node's own membership. */
+export interface MembershipListener {
+  /** It is not a member yet, and asks to become one. */
+  readonly isJoining: boolean;
+  /** Called at once where it was removed before it started. */
+  readonly onRemoved: () => void;
+  /** It is a member again after that. */
+  readonly onReadmitted: () => void;
+}
+
+/** A node that joins reads of the members before it; it is not removed by that. */
+export function watchRemoval(
+  node: WatchedMember,
+  { isJoining, onRemoved, onReadmitted }: MembershipListener,
+): void {
   const isIn = (members: readonly { readonly id: NodeId }[]): boolean =>
     members.some(({ id }) => id === node.id);
-  let wasMember = isIn(node.status().members);
+  const { members: present } = node.status();
+  let state: 'joining' | 'member' | 'removed' = isIn(present) ? 'member' : isJoining ? 'joining' : 'removed';
+  if (state === 'removed') onRemoved();
   node.on('membershipChange', ({ members }) => {
-    const removed = wasMember && !isIn(members);
-    wasMember = isIn(members);
-    if (removed) onRemoved();
+    if (isIn(members)) {
+      if (state === 'removed') onReadmitted();
+      state = 'member';
+    } else if (state === 'member') {
+      state = 'removed';
+      onRemoved();
+    }
   });
 }

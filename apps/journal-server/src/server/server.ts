@@ -83,6 +83,7 @@ export class RunningServer {
   #fail: (failure: ServerFailure) => void = () => undefined;
   #restart: (wanted: { readonly between: () => Promise<void> }) => void = () => undefined;
   #fatal: string | undefined;
+  #removed = false;
   #stopped: Promise<void> | undefined;
 
   constructor(config: ServerConfig, options: ServerOptions) {
@@ -146,12 +147,18 @@ export class RunningServer {
       this.#fatal = error.message;
       this.#fail({ error: startError(error) });
     };
-    // It hears of no leader any more, so writers must not stay with it.
-    const removed = (): void => {
-      parts.grpc.health.setServing(false);
-      void parts.grpc.drain();
-    };
-    watchRaft(group.node, parts.metrics, log, this.#alarms, failed, removed);
+    watchRaft(group.node, parts.metrics, log, this.#alarms, failed, {
+      isJoining: config.cluster.join.length > 0,
+      // It hears of no leader any more, so writers must not stay with it.
+      onRemoved: () => {
+        this.#removed = true;
+        parts.grpc.health.setServing(false);
+        void parts.grpc.drain();
+      },
+      onReadmitted: () => {
+        this.#restart({ between: () => Promise.resolve() });
+      },
+    });
     parts.metrics.snapshotOf(await group.snapshotTimeMs());
     await this.#listen(parts);
     await group.joinIfNew();
@@ -166,7 +173,7 @@ export class RunningServer {
     await grpc.front.listen(clients.host, clients.port).catch(async (error: unknown) => {
       throw await listenError(listeners.grpc, error);
     });
-    grpc.health.setServing(true);
+    if (!this.#removed) grpc.health.setServing(true);
   }
 
   /** Resolves once the node can answer: a cluster of one voter has a leader then; a larger one may still lack others. */

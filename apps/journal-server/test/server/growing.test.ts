@@ -51,6 +51,12 @@ async function leaderId(): Promise<number> {
   return members.find(({ role }) => role === 'leader')?.id ?? 0;
 }
 
+async function leadership(): Promise<{ readonly leader_id: number; readonly term: number }> {
+  const status = await runHere(['status', '--json'], { env: { PACT_ENDPOINT: endpoints() } });
+  const { leader_id, term } = JSON.parse(status.stdout) as { leader_id: number; term: number };
+  return { leader_id, term };
+}
+
 function start(id: number): TestNode {
   const known = [1, 2].filter((other) => other !== id).flatMap((other) => ['--join', place(other).grpc]);
   const node = new TestNode(place(id), known);
@@ -86,6 +92,32 @@ describe('under load, by the command line alone', () => {
     await expect
       .poll(async () => failureLine(await member('remove', '2')), { timeout: 20_000 })
       .toMatch(/of the voters to be, 1 respond and a majority is 2; bring node 3 up or remove it first/);
+    expect(Object.keys(await roles())).toEqual(['1', '2', '3']);
+  });
+
+  test('the leader is asked to leave in vain: it is refused, and goes on leading', async () => {
+    const before = await leadership();
+    expect(before.leader_id).toBeGreaterThan(0);
+    const refused = await member('remove', String(before.leader_id));
+    expect(refused.code).toBe(4);
+    expect(failureLine(refused)).toMatch(/of the voters to be, 1 respond and a majority is 2/);
+    expect(await leadership()).toEqual(before);
+    // To hand leadership to whoever has it changes nothing.
+    const kept = await member('transfer', String(before.leader_id));
+    expect(kept).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(kept.stdout)).toEqual(before);
+    expect(await leadership()).toEqual(before);
+  });
+
+  test('a newcomer at the address of a member that responds is refused with words', async () => {
+    const { raft, grpc } = place(2);
+    const refused = await member('add-learner', '9', '--raft', raft, '--grpc', '127.0.0.1:9');
+    expect({ code: refused.code, why: failureLine(refused) }).toEqual({
+      code: 4,
+      why: expect.stringContaining(`${raft} is the raft address of node 2, which responds`) as string,
+    });
+    const other = await member('add-learner', '9', '--raft', '127.0.0.1:9', '--grpc', grpc);
+    expect(failureLine(other)).toContain(`${grpc} is the grpc address of node 2, which responds`);
     expect(Object.keys(await roles())).toEqual(['1', '2', '3']);
   });
 

@@ -83,6 +83,14 @@ describe('membership', () => {
     const { alarms } = await call(again.cluster, again.cluster.getStatus.bind(again.cluster), {});
     expect(alarms).toMatchObject([{ code: 'removed', nodeId: 2 }]);
     await back.kill('SIGTERM');
+    const once = new TestNode(place, FLAGS);
+    await once.ready();
+    await expect
+      .poll(async () => (await call(again.cluster, again.cluster.getStatus.bind(again.cluster), {})).alarms, {
+        timeout: 15_000,
+      })
+      .toMatchObject([{ code: 'removed', nodeId: 2 }]);
+    await once.kill('SIGTERM');
     await append(founder, commitOf('vm.x', '3'));
     expect((await listing(founder)).length).toBe(502);
     newcomer.close();

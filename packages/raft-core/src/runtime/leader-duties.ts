@@ -1,7 +1,7 @@
 /** What a leader looks after with every tick, besides what the core does. */
 import type { ProposalPosition, RawNode } from '../core/rawnode.ts';
 import type { ProgressStatus } from '../core/tracker/progress.ts';
-import type { LogIndex, NodeId } from '../core/types.ts';
+import type { ConfChange, LogIndex, NodeId } from '../core/types.ts';
 import type { AppendWorker } from './append-worker.ts';
 import { isRaftError } from './errors.ts';
 import type { RaftEventEmitter } from './events.ts';
@@ -65,10 +65,15 @@ export class LeaderDuties {
   /** The changes as a proposal. Throws a RaftError. */
   changeMembership(changes: readonly MembershipChange[]): Promise<void> {
     const { core, membership, options } = this.#node;
-    const change = planMembershipChange(changes, this.#view(core.status().progress));
+    const change = this.checkMembership(changes);
     return membership.start(options.clock.now(), () =>
       this.#node.propose(() => core.proposeConfChange(change), 'changing the membership'),
     );
+  }
+
+  /** The same without proposing it. */
+  checkMembership(changes: readonly MembershipChange[]): ConfChange {
+    return planMembershipChange(changes, this.#view(this.#node.core.status().progress));
   }
 
   #view(progress: ReadonlyMap<NodeId, ProgressStatus>): MembershipView {

@@ -30,7 +30,6 @@ import { LeaderDuties } from './leader-duties.ts';
 import { LeadershipView } from './leadership-view.ts';
 import { LeadershipTransfer } from './leadership-transfer.ts';
 import { MemberDirectory } from './member-directory.ts';
-import type { MembershipChange } from './membership-rules.ts';
 import { MembershipOperations } from './membership-operations.ts';
 import type { ResolvedOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
@@ -61,7 +60,7 @@ export class NodeLoop<Result> implements TransportHandler {
   readonly applyWorker: ApplyWorker<Result>;
   readonly inbox: Inbox;
   readonly leadership: LeadershipView;
-  readonly #duties: LeaderDuties;
+  readonly duties: LeaderDuties;
   readonly #outbox: Outbox;
   readonly #onFatal: (error: RaftError) => void;
   #ticker: Ticker | undefined;
@@ -98,7 +97,7 @@ export class NodeLoop<Result> implements TransportHandler {
     );
     this.leadership = new LeadershipView(options.id, this.events, this.directory);
     this.#outbox = new Outbox(options);
-    this.#duties = new LeaderDuties(this);
+    this.duties = new LeaderDuties(this);
     this.keeper = new SnapshotKeeper(
       snapshotStore,
       stateMachine,
@@ -113,7 +112,7 @@ export class NodeLoop<Result> implements TransportHandler {
         }),
         onSaved: (snapshot, durationMs) => {
           this.events.emit('snapshotSaved', { snapshot, durationMs });
-          this.appendWorker.enqueueJob(() => this.#duties.compactBehind(snapshot.meta.index));
+          this.appendWorker.enqueueJob(() => this.duties.compactBehind(snapshot.meta.index));
         },
         onFailure: (error) => this.fail(storageFailed('saving a snapshot', error)),
       },
@@ -219,10 +218,6 @@ export class NodeLoop<Result> implements TransportHandler {
         }
       });
     });
-  }
-
-  changeMembership(changes: readonly MembershipChange[]): Promise<void> {
-    return this.#duties.changeMembership(changes);
   }
 
   /** True while another voter responds that could take the leadership over. */
@@ -351,7 +346,7 @@ export class NodeLoop<Result> implements TransportHandler {
     this.reads.tick(this.#ask);
     if (this.transfer.expire(now)) this.core.transferLeader(this.options.id);
     this.appendWorker.flushHint();
-    if (this.leadership.role === 'leader') this.#duties.tick();
+    if (this.leadership.role === 'leader') this.duties.tick();
   }
 
   #stepAll(): void {

@@ -131,7 +131,15 @@ export class RaftNode<Result> {
    * `notCommitted`, or `outcomeUnknown` (then look at `status().members`).
    */
   async changeMembership(changes: readonly MembershipChange[]): Promise<void> {
-    await this.#asLeader('changing the membership', () => this.#loop.changeMembership(changes));
+    await this.#asLeader('changing the membership', () => this.#loop.duties.changeMembership(changes));
+  }
+
+  /** Fails as `changeMembership` would now, and changes nothing. That it resolves is no promise for later. */
+  async checkMembership(changes: readonly MembershipChange[]): Promise<void> {
+    await this.#asLeader('checking a change of the membership', () => {
+      this.#loop.duties.checkMembership(changes);
+      return Promise.resolve();
+    });
   }
 
   /**

@@ -228,6 +228,23 @@ describe('membership', () => {
     await cluster.stopAll();
   });
 
+  it('tells beforehand what it would refuse, and changes nothing by that', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const { lastIndex } = leader.status();
+    await cluster.clock.resolve(leader.checkMembership([{ type: 'remove', id: leader.id }]));
+    expect(
+      await cluster.failure(leader.checkMembership([{ type: 'remove', id: toNodeId(9) }])),
+    ).toMatchObject({ code: 'membershipInvalid' });
+    expect(
+      await cluster.failure(cluster.follower(leader).checkMembership([{ type: 'remove', id: leader.id }])),
+    ).toMatchObject({ code: 'notLeader' });
+    await cluster.clock.advance(100);
+    expect(leader.status()).toMatchObject({ role: 'leader', lastIndex });
+    expect(Object.keys(roles(leader))).toHaveLength(3);
+    await cluster.stopAll();
+  });
+
   it('refuses what does not fit the members there are', async () => {
     const cluster = await Cluster.start({ voters: 3, learners: 1 });
     const leader = await cluster.leader();
