@@ -313,17 +313,23 @@ test('on a server without conditional writes a superseded leader writes no more 
   const plain = await S3Server.start({ conditional: false });
   try {
     const url = plain.url('superseded');
-    await withCluster(1, url, [], async ({ journal, commit, exported }) => {
+    await withCluster(1, url, [], async ({ cluster, journal, commit, exported }) => {
       await commit(3);
       await exported();
+      const refusals = async (): Promise<number> => {
+        const metrics = await (await cluster.node(1).http('/metrics')).text();
+        return Number(/pact_backup_failures_total\{code="fenced"\} (\d+)/u.exec(metrics)?.[1] ?? 0);
+      };
       const repository = new Repository(await openStore(url));
-      const { batches } = await readTimeline(repository);
-      const { exported_index: before } = await journal.backupStatus();
       await repository.announceWriter(1_000, 2, '2026-01-01T00:00:00.000Z');
       await commit(3);
-      await vi.waitFor(async () => {
-        expect((await journal.backupStatus()).failure).toContain('the leader of term 1000 writes to');
-      }, WAIT);
+      await vi.waitFor(async () => expect(await refusals()).toBeGreaterThan(0), WAIT);
+      const { failure, exported_index: before } = await journal.backupStatus();
+      expect(failure).toContain('the leader of term 1000 writes to');
+      const { batches } = await readTimeline(repository);
+      await commit(3);
+      const again = (await refusals()) + 1;
+      await vi.waitFor(async () => expect(await refusals()).toBeGreaterThan(again), WAIT);
       const { exported_index: after, lag_entries: lag } = await journal.backupStatus();
       expect(after).toBe(before);
       expect(lag).toBeGreaterThanOrEqual(3);
