@@ -67,6 +67,7 @@ import type {
   PendingApproval,
   PolicyEvaluation,
   PolicyQuestion,
+  PolicyReceipt,
 } from './types.ts';
 
 const config = journal.ConfigServiceDefinition;
@@ -138,6 +139,7 @@ export class JournalClient extends ClusterCalls {
       affected_nodes: answer.affectedNodes,
       affected_vclusters: answer.affectedVclusters,
       refusal: answer.refusal,
+      wants_approval: answer.wantsApproval,
     }));
   }
 
@@ -310,17 +312,19 @@ export class JournalClient extends ClusterCalls {
     );
   }
 
-  /** Fails with `refused` where the policy in force wants a second person: the message names the approval. */
+  /** In force when this resolves, unless the policy that is in force wants a second person. */
   async setPolicy(
     vclusterId: VClusterId,
     policy: VClusterPolicy,
     author: Identity,
     message: string,
     options: WriteOptions = {},
-  ): Promise<{ readonly policy_ref: string }> {
+  ): Promise<PolicyReceipt> {
     const doing = `replacing the policy of ${vclusterId}`;
     const request = { vclusterId, policy: policyToWire(policy), author: identityToWire(author), message };
-    return await this.#write(doing, policies.updatePolicy, request, options, (answer) => {
+    return await this.#write(doing, policies.updatePolicy, request, options, (answer): PolicyReceipt => {
+      const { pendingApprovalId } = answer;
+      if (pendingApprovalId !== undefined) return { pending_approval: true, approval_id: pendingApprovalId };
       if (!answer.success) throw new JournalClientError('refused', `${doing}: ${answer.error ?? 'refused'}`);
       return { policy_ref: answer.policyRef };
     });

@@ -205,7 +205,15 @@ export interface EntryPreview {
   readonly affected_vclusters: number;
   /** Why it would be refused; empty where it would not. */
   readonly refusal: string;
+  /** It would wait for a second person. */
+  readonly wants_approval: boolean;
 }
+
+/** What became of a policy that was to be set. */
+export type PolicyReceipt =
+  | { readonly policy_ref: string }
+  /** Not in force yet: it waits for a second person, under this id. */
+  | { readonly pending_approval: true; readonly approval_id: string };
 
 /** An emergency that has not ended. */
 export interface EmergencyStatus {

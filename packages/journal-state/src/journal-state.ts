@@ -1,4 +1,5 @@
 import { applyEnvelope, checkCommand, validationError } from './apply/apply.ts';
+import { proposedType } from './apply/approval.ts';
 import { NO_CHANGES } from './apply/outcome.ts';
 import type { ApplyOutcome } from './apply/outcome.ts';
 import type { Sha256 } from './canonical.ts';
@@ -41,6 +42,7 @@ import type {
   EntrySeq,
   ExportCursor,
   JournalCommand,
+  NewConfigEntry,
   Scope,
   StateDelta,
   Timestamp,
@@ -131,6 +133,11 @@ export class JournalState implements JournalView {
    */
   check(command: JournalCommand): CommandResult | undefined {
     return checkCommand(this.#tables, command);
+  }
+
+  /** Whether an entry that is not refused would wait for a second person, as things stand. */
+  wantsApproval(entry: NewConfigEntry): boolean {
+    return proposedType(this.#tables, entry) !== undefined;
   }
 
   /**

@@ -14,6 +14,7 @@ export function printPreview(context: CliContext, preview: EntryPreview): void {
       delta: preview.delta,
       affected_nodes: preview.affected_nodes,
       affected_vclusters: preview.affected_vclusters,
+      wants_approval: preview.wants_approval,
     });
     return;
   }
@@ -23,4 +24,5 @@ export function printPreview(context: CliContext, preview: EntryPreview): void {
     `would change ${change} on ${formatCount(preview.affected_nodes)} nodes, ` +
       `${formatCount(preview.affected_vclusters)} overlays to rebuild; nothing was committed`,
   );
+  if (preview.wants_approval) context.out.line('it would wait for a second person before it takes effect');
 }

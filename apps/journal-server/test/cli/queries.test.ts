@@ -153,6 +153,7 @@ test('commit --dry-run says what would change on how many nodes and appends noth
   expect(preview).toMatchObject({
     dry_run: true,
     affected_nodes: 3,
+    wants_approval: false,
     delta: { kernel: [{ key: 'vm.dry', value: '1' }] },
   });
   const human = await run(['commit', '--vcluster', 'dry', '-f', '-', '--dry-run'], delta);
@@ -214,6 +215,12 @@ test('a commit that needs a second person says so, is listed, and takes effect w
   const args = ['commit', '--vcluster', 'duo', '-f', '-', '--author', 'ada'];
   const change = (value: string): string =>
     JSON.stringify({ kernel: [{ action: 'Add', key: 'vm.duo', value, previous: null }] });
+  const dryRun = await json<{ wants_approval: boolean }>([...args, '--dry-run'], change('1'));
+  expect(dryRun.wants_approval).toBe(true);
+  expect((await run([...args, '--dry-run'], change('1'))).stdout).toMatch(
+    /nothing was committed\nit would wait for a second person/u,
+  );
+  expect(await jsonLines(['policy', 'approvals', 'duo'])).toEqual([]);
   const asked = await json<Receipt & { pending_approval?: true }>(args, change('1'));
   expect(asked.pending_approval).toBe(true);
   const id = String(asked.sequence);
@@ -238,9 +245,13 @@ test('a commit that needs a second person says so, is listed, and takes effect w
   expect(await jsonLines(['policy', 'approvals'])).toEqual([]);
 
   // Nor can one person switch the rule off.
-  const off = await run(['policy', 'set', 'duo', '--set', 'two_person_approval=false', '--author', 'ada']);
-  expect(off.code).toBe(4);
-  const waiting = /approval (\d+)/u.exec(failureLine(off))?.[1] ?? '';
+  const off = ['policy', 'set', 'duo', '--set', 'two_person_approval=false', '--author', 'ada'];
+  const told = await run(off);
+  expect(told).toMatchObject({ code: 0, stderr: '' });
+  const first = /not in effect yet.*policy approve (\d+)/u.exec(told.stdout)?.[1] ?? '';
+  expect((await run(['policy', 'deny', first, '--author', 'ada'])).code).toBe(0);
+  const { approval_id: waiting, ...rest } = await json<{ approval_id: string }>(off);
+  expect(rest).toEqual({ pending_approval: true });
   expect(await json(['policy', 'get', 'duo'])).toMatchObject({ two_person_approval: true });
   expect(await json(['policy', 'approve', waiting, '--author', 'bob'])).toMatchObject({
     decision: 'approved',

@@ -59,7 +59,7 @@ export function register(program: Command, context: CliContext): void {
       if (flags.dryRun === true) return printPreview(context, await journal.preview(entry));
       const receipt = await journal.append(entry);
       if (context.globals.json) return context.out.json(receipt);
-      if (receipt.pending_approval === true) return printPending(context, receipt);
+      if (receipt.pending_approval === true) return printPending(context, String(receipt.sequence));
       const change = formatCounts(countDelta(delta)) || 'nothing changes';
       context.out.line(`committed ${String(receipt.sequence)} to ${formatScope(scope)}: ${change}`);
     });

@@ -6,7 +6,7 @@ import { CliError } from '../errors.ts';
 import { parseJson, readInput } from '../input.ts';
 import { withJournal } from '../journal.ts';
 import { addAuthorOptions, authorOf, type AuthorFlags } from '../options.ts';
-import { registerApprovals, registerDecision } from '../policy/approvals.ts';
+import { printPending, registerApprovals, registerDecision } from '../policy/approvals.ts';
 import { registerEvaluate } from '../policy/evaluate.ts';
 import { printFields } from '../tables.ts';
 
@@ -62,6 +62,7 @@ export function register(program: Command, context: CliContext): void {
       const wanted = checked({ ...base, ...Object.fromEntries(assignments.map(parseAssignment)) }, vcluster);
       const outcome = await journal.setPolicy(vcluster, wanted, authorOf(flags), flags.message ?? '');
       if (context.globals.json) context.out.json(outcome);
+      else if ('pending_approval' in outcome) printPending(context, outcome.approval_id);
       else context.out.line(`policy of ${vcluster} set (${outcome.policy_ref})`);
     });
   });

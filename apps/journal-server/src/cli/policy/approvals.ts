@@ -7,8 +7,7 @@ import { formatTime } from '../render.ts';
 import { printTable } from '../tables.ts';
 
 /** Tells somebody whose change waits for approval what is to happen next. */
-export function printPending(context: CliContext, { sequence }: { readonly sequence: number }): void {
-  const id = String(sequence);
+export function printPending(context: CliContext, id: string): void {
   context.out.line(`not in effect yet: it waits for a second person (pact-journal policy approve ${id})`);
 }
 

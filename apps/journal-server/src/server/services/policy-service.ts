@@ -39,11 +39,12 @@ export function policyService({
       const command = setPolicyOf(request, author);
       const { sequence, pendingApproval } = await writer.append(command, requestId);
       if (pendingApproval) {
-        const error = `the policy in force wants a second person: approval ${String(sequence)} waits for one`;
-        return { success: false, policyRef: '', error };
+        const pendingApprovalId = String(sequence);
+        const error = `the policy in force wants a second person: approval ${pendingApprovalId} waits for one`;
+        return { success: false, policyRef: '', error, pendingApprovalId };
       }
       const policyRef = state().entry(sequence)?.policy?.policy_id ?? '';
-      return { success: true, policyRef, error: undefined };
+      return { success: true, policyRef, error: undefined, pendingApprovalId: undefined };
     }),
     evaluate: rpc.unary(methods.evaluate, (request, { caller, author }) => {
       const { authorized, policy_ref, reason, approval } = state().evaluate(

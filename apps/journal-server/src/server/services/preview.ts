@@ -24,6 +24,8 @@ export interface Preview {
   readonly affectedVclusters: number;
   /** Why it would be refused as things stand; empty where it would not. */
   readonly refusal: string;
+  /** It would wait for a second person. */
+  readonly wantsApproval: boolean;
 }
 
 export function previewEntry(state: JournalState, entry: NewConfigEntry): Preview {
@@ -36,6 +38,7 @@ export function previewEntry(state: JournalState, entry: NewConfigEntry): Previe
     affectedNodes: changes ? affectedNodes(state, entry.scope, delta) : 0,
     affectedVclusters: changes ? affectedVClusters(state, entry.scope) : 0,
     refusal,
+    wantsApproval: refusal === '' && state.wantsApproval(entry),
   };
 }
 

@@ -854,6 +854,8 @@ export interface PreviewEntryResponse {
   affectedVclusters: number;
   /** Why it would be refused; empty where it would not. */
   refusal: string;
+  /** It would wait for a second person. */
+  wantsApproval: boolean;
 }
 
 /** Which emergencies. */
@@ -6727,7 +6729,7 @@ export const PreviewEntryRequest: MessageFns<PreviewEntryRequest> = {
 };
 
 function createBasePreviewEntryResponse(): PreviewEntryResponse {
-  return { delta: undefined, affectedNodes: 0, affectedVclusters: 0, refusal: "" };
+  return { delta: undefined, affectedNodes: 0, affectedVclusters: 0, refusal: "", wantsApproval: false };
 }
 
 export const PreviewEntryResponse: MessageFns<PreviewEntryResponse> = {
@@ -6743,6 +6745,9 @@ export const PreviewEntryResponse: MessageFns<PreviewEntryResponse> = {
     }
     if (message.refusal !== "") {
       writer.uint32(34).string(message.refusal);
+    }
+    if (message.wantsApproval !== false) {
+      writer.uint32(40).bool(message.wantsApproval);
     }
     return writer;
   },
@@ -6792,6 +6797,14 @@ export const PreviewEntryResponse: MessageFns<PreviewEntryResponse> = {
             message.refusal = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wantsApproval = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6815,6 +6828,7 @@ export const PreviewEntryResponse: MessageFns<PreviewEntryResponse> = {
     message.affectedNodes = object.affectedNodes ?? 0;
     message.affectedVclusters = object.affectedVclusters ?? 0;
     message.refusal = object.refusal ?? "";
+    message.wantsApproval = object.wantsApproval ?? false;
     return message;
   },
 };

@@ -149,7 +149,11 @@ export interface UpdatePolicyResponse {
   /** The stored policy's id. */
   policyRef: string;
   /** Why not. */
-  error?: string | undefined;
+  error?:
+    | string
+    | undefined;
+  /** It waits for a second person under this id: it is not stored, and nothing is wrong. */
+  pendingApprovalId?: string | undefined;
 }
 
 /** Which approvals to list. */
@@ -996,7 +1000,7 @@ export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
 };
 
 function createBaseUpdatePolicyResponse(): UpdatePolicyResponse {
-  return { success: false, policyRef: "", error: undefined };
+  return { success: false, policyRef: "", error: undefined, pendingApprovalId: undefined };
 }
 
 export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
@@ -1009,6 +1013,9 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
     }
     if (message.error !== undefined) {
       writer.uint32(26).string(message.error);
+    }
+    if (message.pendingApprovalId !== undefined) {
+      writer.uint32(34).string(message.pendingApprovalId);
     }
     return writer;
   },
@@ -1050,6 +1057,14 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
             message.error = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pendingApprovalId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1070,6 +1085,7 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
     message.success = object.success ?? false;
     message.policyRef = object.policyRef ?? "";
     message.error = object.error ?? undefined;
+    message.pendingApprovalId = object.pendingApprovalId ?? undefined;
     return message;
   },
 };
