@@ -11,7 +11,7 @@ import type { EntryLog } from '../log/entry-log.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { NodeTable } from '../tables/nodes.ts';
 import { DELTA_KINDS } from '../types.ts';
-import type { ConfigEntry, DeltaItem, EntrySeq, EntryType, StateDelta } from '../types.ts';
+import type { ConfigEntry, DeltaItem, DeltaKind, EntrySeq, EntryType, StateDelta } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
 import type { ConfigKey } from './cell.ts';
 import { UNSET } from './cell.ts';
@@ -139,14 +139,23 @@ export class ConfigFold {
   #declare(entry: FoldEntry, layer: Layer): void {
     const delta = entry.state_delta;
     if (delta === null) return;
-    const version = { seq: entry.sequence, setBy: entry.sequence };
-    for (const kind of DELTA_KINDS) {
-      const items = delta[kind];
-      // Most kinds have none, and an iterator for each of them is what a million entries would pay for.
-      if (items.length === 0) continue;
-      for (const item of items) {
-        layer.set(this.#scopes.keys.intern(kind, item.key), version, declaredBy(item, entry.sequence));
-      }
+    const { sequence } = entry;
+    // Field by field: to look seven names up, for each of a million entries, takes longer than what is found there.
+    this.#declareItems('mounts', delta.mounts, sequence, layer);
+    this.#declareItems('files', delta.files, sequence, layer);
+    this.#declareItems('network', delta.network, sequence, layer);
+    this.#declareItems('services', delta.services, sequence, layer);
+    this.#declareItems('kernel', delta.kernel, sequence, layer);
+    this.#declareItems('packages', delta.packages, sequence, layer);
+    this.#declareItems('gpu', delta.gpu, sequence, layer);
+  }
+
+  #declareItems(kind: DeltaKind, items: readonly DeltaItem[], sequence: EntrySeq, layer: Layer): void {
+    // Most kinds have none, and an iterator for each of them is what a million entries would pay for.
+    if (items.length === 0) return;
+    const version = { seq: sequence, setBy: sequence };
+    for (const item of items) {
+      layer.set(this.#scopes.keys.intern(kind, item.key), version, declaredBy(item, sequence));
     }
   }
 

@@ -53,9 +53,7 @@ export function deltaSize(delta: StateDelta): number {
  */
 export function parseStateDelta(json: unknown, path = ''): StateDelta {
   if (!isRecord(json)) refuse(path === '' ? 'delta' : path, 'an object of seven arrays', json);
-  for (const field of Object.keys(json)) {
-    if (!Object.hasOwn(EMPTY_DELTA, field)) refuseField(path, field, DELTA_KINDS);
-  }
+  for (const field in json) if (!Object.hasOwn(EMPTY_DELTA, field)) refuseField(path, field, DELTA_KINDS);
   return {
     files: parseItems('files', json['files'], path),
     gpu: parseItems('gpu', json['gpu'], path),

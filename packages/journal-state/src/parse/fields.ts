@@ -47,7 +47,8 @@ export function isRecord(value: unknown): value is JsonRecord {
 
 export function record(value: unknown, path: string, known: readonly string[]): JsonRecord {
   if (!isRecord(value)) refuse(path === '' ? 'input' : path, 'an object', value);
-  for (const field of Object.keys(value)) if (!known.includes(field)) refuseField(path, field, known);
+  // No list of the names for each of a million: JSON has nothing inherited that this could come across.
+  for (const field in value) if (!known.includes(field)) refuseField(path, field, known);
   return value;
 }
 
