@@ -19,7 +19,7 @@ const VCLUSTER = 'storm';
 /** Incompressible, about as much as the overlay of a large virtual cluster. */
 const OVERLAY_BYTES = 150_000;
 /** Commits become due this far apart: enough of them that a p99 is not the worst one alone. */
-const COMMIT_INTERVAL_MS = 5;
+const COMMIT_INTERVAL_MS = 10;
 /** Connections that the commits go by in turn. */
 const COMMITTERS = 4;
 
