@@ -119,6 +119,7 @@ function printChain(context: CliContext, verified: Verified, chain: Chain, expec
 function expectationLines({ expected, foundAt }: Expectation): readonly (readonly [string, string])[] {
   if (expected === undefined) return [];
   if (foundAt === undefined) return [['expected hash', 'that of no entry']];
+  if (foundAt < 0) return [['expected hash', 'that of the chain without an entry']];
   return [['expected hash', `that of sequence ${String(foundAt)}: nothing up to it has changed`]];
 }
 
