@@ -5,26 +5,52 @@
  */
 const SLICE_MS = 0.25;
 
+export interface SlicesOptions {
+  /** Milliseconds of one turn of the event loop that the work may take. */
+  readonly sliceMs?: number;
+  /** Pieces of work in one turn, for work of which most is done after it returned. */
+  readonly piecesPerTurn?: number;
+}
+
 /**
- * Keeps a boot storm from having the event loop to itself: what does not fit into a slice waits for the next turn, in
- * order, so that commits, heartbeats and other calls get theirs in between.
+ * Keeps one kind of work from having the event loop to itself, and one client from having the work to itself: what does
+ * not fit into a slice waits for the next turn, so that commits, heartbeats and other calls get theirs in between. Those
+ * that wait take turns by their key, and the work of one key keeps its order.
  */
 export class Slices {
-  #waiting: (() => void)[] = [];
+  readonly #sliceMs: number;
+  readonly #piecesPerTurn: number;
+  /** By key, in the order of whose turn it is. No queue is empty. */
+  readonly #waiting = new Map<unknown, (() => void)[]>();
   #spentMs = 0;
+  #pieces = 0;
   #scheduled = false;
 
+  constructor({ sliceMs = SLICE_MS, piecesPerTurn = Infinity }: SlicesOptions = {}) {
+    this.#sliceMs = sliceMs;
+    this.#piecesPerTurn = piecesPerTurn;
+  }
+
   /** Runs `work` now or in one of the next turns. It must not throw. */
-  run(work: () => void): void {
-    if (this.#waiting.length > 0 || this.#spentMs >= SLICE_MS) this.#waiting.push(work);
-    else this.#timed(work);
+  run(key: unknown, work: () => void): void {
+    if (this.#waiting.size === 0 && this.#hasRoom()) this.#timed(work);
+    else {
+      const queue = this.#waiting.get(key);
+      if (queue === undefined) this.#waiting.set(key, [work]);
+      else queue.push(work);
+    }
     this.#schedule();
+  }
+
+  #hasRoom(): boolean {
+    return this.#spentMs < this.#sliceMs && this.#pieces < this.#piecesPerTurn;
   }
 
   #timed(work: () => void): void {
     const startedMs = performance.now();
     work();
     this.#spentMs += performance.now() - startedMs;
+    this.#pieces += 1;
   }
 
   #schedule(): void {
@@ -36,13 +62,19 @@ export class Slices {
   #turn(): void {
     this.#scheduled = false;
     this.#spentMs = 0;
-    const waiting = this.#waiting;
-    let done = 0;
-    for (; done < waiting.length && this.#spentMs < SLICE_MS; done += 1) {
-      const work = waiting[done];
+    this.#pieces = 0;
+    while (this.#waiting.size > 0 && this.#hasRoom()) this.#next();
+    if (this.#waiting.size > 0) this.#schedule();
+  }
+
+  #next(): void {
+    for (const [key, queue] of this.#waiting) {
+      // Behind all others, where there is more of it.
+      this.#waiting.delete(key);
+      const work = queue.shift();
+      if (queue.length > 0) this.#waiting.set(key, queue);
       if (work !== undefined) this.#timed(work);
+      return;
     }
-    this.#waiting = waiting.slice(done);
-    if (this.#waiting.length > 0) this.#schedule();
   }
 }

@@ -6,7 +6,7 @@ describe('slices of the event loop', () => {
   it('do what is little at once', () => {
     const done: number[] = [];
     const slices = new Slices();
-    for (const n of [1, 2, 3]) slices.run(() => done.push(n));
+    for (const n of [1, 2, 3]) slices.run(0, () => done.push(n));
     expect(done).toEqual([1, 2, 3]);
   });
 
@@ -14,7 +14,7 @@ describe('slices of the event loop', () => {
     const order: string[] = [];
     const slices = new Slices();
     for (let n = 1; n <= 6; n += 1) {
-      slices.run(() => {
+      slices.run(0, () => {
         busy(3);
         order.push(String(n));
       });

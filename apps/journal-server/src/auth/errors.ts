@@ -25,14 +25,20 @@ type CredentialReason =
 /** Known, but not allowed to: PERMISSION_DENIED. */
 type PermissionReason = 'noRole' | 'roleInsufficient' | 'scopeForbidden' | 'callerForged';
 
-/** Connections that did not get through their TLS handshake: another version of TLS, or anything else. */
-type HandshakeReason = 'tlsVersion' | 'tlsHandshake';
+/**
+ * Connections that were not let in or not kept: `tlsVersion`, `tlsHandshake`: the handshake failed, because of another
+ * version of TLS or of anything else. `peerTlsVersion`, `peerTlsHandshake`: the same on the Raft port. `flood`: one
+ * connection too many that resets streams, sends headers that are too large, or shakes hands for nothing. `stalled`: the
+ * client does not read.
+ */
+type ConnectionReason =
+  'tlsVersion' | 'tlsHandshake' | 'peerTlsVersion' | 'peerTlsHandshake' | 'flood' | 'stalled';
 
 /** - `issuerUnavailable`: nobody can say whether a token is right: UNAVAILABLE. - `tooManyStreams`: RESOURCE_EXHAUSTED. */
 export type AuthReason =
   | CredentialReason
   | PermissionReason
-  | HandshakeReason
+  | ConnectionReason
   | 'issuerUnavailable'
   | 'tooManyStreams'
   | 'methodUnknown';

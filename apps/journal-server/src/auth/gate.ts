@@ -199,7 +199,7 @@ export class Gate {
       load.streams -= 1;
       if (load.streams === 0) this.#loads.delete(load.name);
     };
-    return { type: 'admitted', metadata, expiresAtMs: caller.expiresAtMs, release };
+    return { type: 'admitted', metadata, expiresAtMs: caller.expiresAtMs, share: load.name, release };
   }
 
   #knownAs(caller: Caller): Known {

@@ -153,6 +153,11 @@ export class Security {
     this.#refusals.add(/VERSION|PROTOCOL/.test(code) ? 'tlsVersion' : 'tlsHandshake', '(handshake)');
   };
 
+  /** A client at that address flooded the client port, or does not read what it asked for. */
+  readonly flooded = (address: string, reason: 'flood' | 'stalled'): void => {
+    this.#refusals.add(reason, `(connection of ${address})`);
+  };
+
   renew({ client, peer }: TlsFiles): void {
     if (peer !== undefined) this.#peerServer?.renew(peer);
     this.#memberContext = contextFor(peer);

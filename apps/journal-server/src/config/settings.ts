@@ -291,7 +291,7 @@ export const settings = {
     maxStreamsPerConnection: setting(
       integer(1, 100_000),
       'max-streams-per-connection',
-      1_000,
+      256,
       'calls that one connection may have open',
     ),
     maxStreamsPerIdentity: setting(
@@ -330,6 +330,18 @@ export const settings = {
       'handshake-timeout',
       10_000,
       'how long a new connection may take for its TLS handshake and its first frames',
+    ),
+    stallTimeout: setting(
+      duration(100, 3_600_000),
+      'stall-timeout',
+      30_000,
+      'a client that takes less than 16 KiB of each answer that waits for it in this time loses its connection',
+    ),
+    floodPenalty: setting(
+      duration(0, 300_000),
+      'flood-penalty',
+      10_000,
+      'how long an address that floods can open no connection; twice as long each time that it goes on, up to 5 minutes; needs authentication',
     ),
     idleTimeout: setting(
       duration(1_000, 86_400_000),

@@ -24,7 +24,7 @@ export interface GrpcServerOptions {
   readonly safekeeping: Safekeeping;
   readonly bootServer: BootServer;
   readonly limits: ServerConfig['limits'];
-  readonly security: Pick<Security, 'frontTls' | 'admit' | 'renews' | 'handshakeFailed'>;
+  readonly security: Pick<Security, 'frontTls' | 'admit' | 'renews' | 'handshakeFailed' | 'flooded'>;
   readonly onBootEnd: (end: FrontCallEnd) => void;
 }
 
@@ -89,30 +89,31 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     },
     onCallEnd: options.onBootEnd,
     onHandshakeFailure: security.handshakeFailed,
+    onFlood: security.flooded,
     connectionsMax: limits.maxConnections,
     streamsPerConnectionMax: limits.maxStreamsPerConnection,
     sessionMemoryBytesMax: limits.maxSessionMemory,
     headerSizeBytesMax: limits.maxHeaderSize,
     handshakeTimeoutMs: limits.handshakeTimeout,
+    stallTimeoutMs: limits.stallTimeout,
     idleTimeoutMs: limits.idleTimeout,
   });
   security.renews(front);
   return { front, health, drain: () => appends.drain() };
 }
 
-/** How long who flooded opens no connection. */
-const FLOOD_PENALTY_MS = 10_000;
 /** Seconds of the long-run rate that may be used up at once. */
 const BURST_S = 16;
 
 function addressLimits({
   maxConnectionsPerAddress,
   connectionRatePerAddress,
+  floodPenalty,
 }: ServerConfig['limits']): AddressLimits {
   return {
     connectionsMax: maxConnectionsPerAddress,
     connectionsPerSecond: connectionRatePerAddress,
     connectionsBurst: BURST_S * connectionRatePerAddress,
-    penaltyMs: FLOOD_PENALTY_MS,
+    penaltyMs: floodPenalty,
   };
 }

@@ -18,6 +18,8 @@ export interface Admitted {
   readonly metadata: Readonly<Record<string, string>>;
   /** Milliseconds of Date.now at which a call that is still open is ended; Infinity for never. */
   readonly expiresAtMs: number;
+  /** Who calls: where calls have to wait, the callers take turns. Default: the connection. */
+  readonly share?: unknown;
   /** Called once, when the call is over. */
   readonly release?: () => void;
 }

@@ -8,7 +8,7 @@ export interface AddressLimits {
   readonly connectionsPerSecond: number;
   /** Connections at once, by who had none lately. */
   readonly connectionsBurst: number;
-  /** How long who floods may open no connection, in ms. */
+  /** How long who floods may open no connection, in ms; twice as long each time that it goes on with it. */
   readonly penaltyMs: number;
 }
 
@@ -18,8 +18,17 @@ interface Visitor {
   tokens: number;
   /** Milliseconds (of performance.now) at which `tokens` was right. */
   countedMs: number;
+  /** What is left of the connections that it may open for nothing, when `countedMs` was right. */
+  patience: number;
   refusedUntilMs: number;
+  /** How long it was last refused for. */
+  penaltyMs: number;
 }
+
+/** Connections for nothing that an address may open without a pause, and a second in the long run: probes do. */
+const WASTED_BURST = 64;
+const WASTED_PER_SECOND = 4;
+const PENALTY_MS_MAX = 300_000;
 
 /** Visitors remembered before those are looked for who need not be. */
 const VISITORS_SWEPT_AT = 4_096;
@@ -65,7 +74,23 @@ export class Doorkeeper {
 
   /** Whoever is there has flooded a connection, and gets no other one for a while. */
   flooded(address: string | undefined, nowMs: number = performance.now()): void {
-    this.#visitor(address ?? '', nowMs).refusedUntilMs = nowMs + this.#limits.penaltyMs;
+    const visitor = this.#visitor(address ?? '', nowMs);
+    // What it began before it was found out.
+    if (nowMs < visitor.refusedUntilMs) return;
+    const isAgain = nowMs < visitor.refusedUntilMs + visitor.penaltyMs;
+    const penaltyMs = isAgain ? 2 * visitor.penaltyMs : this.#limits.penaltyMs;
+    visitor.penaltyMs = Math.min(penaltyMs, Math.max(PENALTY_MS_MAX, this.#limits.penaltyMs));
+    visitor.refusedUntilMs = nowMs + visitor.penaltyMs;
+  }
+
+  /** A connection was closed that cost a handshake and did not get as far as a call. Whether that was one too many. */
+  wasted(address: string | undefined, nowMs: number = performance.now()): boolean {
+    const visitor = this.#visitor(address ?? '', nowMs);
+    visitor.patience -= 1;
+    if (visitor.patience >= 0) return false;
+    visitor.patience = 0;
+    this.flooded(address, nowMs);
+    return true;
   }
 
   #visitor(address: string, nowMs: number): Visitor {
@@ -73,10 +98,18 @@ export class Doorkeeper {
     let visitor = this.#visitors.get(address);
     if (visitor === undefined) {
       if (this.#visitors.size >= this.#sweepAt) this.#sweep(nowMs);
-      visitor = { open: 0, tokens: connectionsBurst, countedMs: nowMs, refusedUntilMs: 0 };
+      visitor = {
+        open: 0,
+        tokens: connectionsBurst,
+        countedMs: nowMs,
+        patience: WASTED_BURST,
+        refusedUntilMs: 0,
+        penaltyMs: 0,
+      };
       this.#visitors.set(address, visitor);
     } else {
       visitor.tokens = this.#tokens(visitor, nowMs);
+      visitor.patience = patienceOf(visitor, nowMs);
       visitor.countedMs = nowMs;
     }
     return visitor;
@@ -90,9 +123,16 @@ export class Doorkeeper {
   /** Forgets those of whom nothing is left to remember; next time when there are twice as many as are left. */
   #sweep(nowMs: number): void {
     for (const [address, visitor] of this.#visitors) {
-      const settled = this.#tokens(visitor, nowMs) >= this.#limits.connectionsBurst;
-      if (visitor.open === 0 && settled && visitor.refusedUntilMs <= nowMs) this.#visitors.delete(address);
+      const settled =
+        visitor.refusedUntilMs + visitor.penaltyMs <= nowMs &&
+        this.#tokens(visitor, nowMs) >= this.#limits.connectionsBurst &&
+        patienceOf(visitor, nowMs) >= WASTED_BURST;
+      if (visitor.open === 0 && settled) this.#visitors.delete(address);
     }
     this.#sweepAt = Math.max(VISITORS_SWEPT_AT, 2 * this.#visitors.size);
   }
+}
+
+function patienceOf({ patience, countedMs }: Visitor, nowMs: number): number {
+  return Math.min(WASTED_BURST, patience + ((nowMs - countedMs) / 1_000) * WASTED_PER_SECOND);
 }

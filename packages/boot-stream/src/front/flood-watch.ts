@@ -1,27 +1,37 @@
 import { constants } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { Rounds } from './rounds.ts';
 
 export interface FloodLimits {
+  /** Streams that a client may have open at once. */
+  readonly streamsMax: number;
   /** Streams that a client may reset without a pause, and how many a second it gets back. */
   readonly resetsBurst: number;
   readonly resetsPerSecond: number;
 }
 
 interface Watched {
+  readonly session: ServerHttp2Session;
   /** What is left of the burst of resets. */
   tokens: number;
   countedMs: number;
   /** Streams that got through to this program. */
   seen: number;
-  /** Those that did not, when it was last looked. */
-  unseen: number;
+  /** Milliseconds (of performance.now) at which some were found that did not. */
+  mistakenSinceMs: number | undefined;
+  /** The turn of the event loop in which a stream was last opened, and how many were in it. */
+  turn: number;
+  openedInTurn: number;
 }
 
-/** Sessions that are looked at in one go, and how often: what that costs does not grow with their number. */
-const LOOKED_AT_MAX = 1_024;
-const LOOK_INTERVAL_MS = 250;
+/** Often, because somebody who sends 100 MB of headers a second is not to be waited for. */
+const LOOKS = { perLookMax: 256, intervalMs: 20 };
+/** Between the first headers that were too large and the end of their connection, in ms: there may be more. */
+const MISTAKE_MS = 250;
 /** Headers that are too large by mistake come one at a time. */
 const UNSEEN_MISTAKES_MAX = 16;
+/** In one turn of the event loop a client may use its streams so many times over. */
+const USES_PER_TURN_MAX = 4;
 
 /**
  * Ends connections whose client costs more than it asks for: streams that are opened and reset (CVE-2023-44487), and
@@ -32,8 +42,9 @@ export class FloodWatch {
   readonly #limits: FloodLimits;
   readonly #onFlood: (session: ServerHttp2Session) => void;
   readonly #watched = new Map<ServerHttp2Session, Watched>();
-  #round: MapIterator<[ServerHttp2Session, Watched]> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #rounds = new Rounds<Watched>((watched) => this.#compare(watched), LOOKS);
+  #turn = 0;
+  #turnEnds = false;
 
   /** `onFlood` is told of a session right before it is destroyed. */
   constructor(limits: FloodLimits, onFlood: (session: ServerHttp2Session) => void) {
@@ -42,21 +53,40 @@ export class FloodWatch {
   }
 
   add(session: ServerHttp2Session): void {
-    const { resetsBurst } = this.#limits;
-    this.#watched.set(session, { tokens: resetsBurst, countedMs: performance.now(), seen: 0, unseen: 0 });
-    this.#timer ??= setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref();
+    const watched: Watched = {
+      session,
+      tokens: this.#limits.resetsBurst,
+      countedMs: performance.now(),
+      seen: 0,
+      mistakenSinceMs: undefined,
+      turn: 0,
+      openedInTurn: 0,
+    };
+    this.#watched.set(session, watched);
+    this.#rounds.add(watched);
   }
 
   delete(session: ServerHttp2Session): void {
+    const watched = this.#watched.get(session);
+    if (watched === undefined) return;
     this.#watched.delete(session);
-    if (this.#watched.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#rounds.delete(watched);
   }
 
-  opened(session: ServerHttp2Session): void {
+  /** False: the session has been ended, and the stream with it. */
+  opened(session: ServerHttp2Session): boolean {
     const watched = this.#watched.get(session);
-    if (watched !== undefined) watched.seen += 1;
+    if (watched === undefined) return !session.destroyed;
+    watched.seen += 1;
+    const turn = this.#currentTurn();
+    if (watched.turn !== turn) {
+      watched.turn = turn;
+      watched.openedInTurn = 0;
+    }
+    watched.openedInTurn += 1;
+    // More than may be open were opened without one being answered: their resets are in what is being read right now.
+    if (watched.openedInTurn > USES_PER_TURN_MAX * this.#limits.streamsMax) this.#end(session);
+    return !session.destroyed;
   }
 
   /** A stream is over; those count that the client did not let end. */
@@ -72,28 +102,32 @@ export class FloodWatch {
     if (watched.tokens < 0) this.#end(session);
   }
 
-  #look(): void {
-    this.#round ??= this.#watched.entries();
-    for (let count = 0; count < LOOKED_AT_MAX; count += 1) {
-      const next = this.#round.next();
-      if (next.done === true) {
-        this.#round = undefined;
-        return;
-      }
-      const [session, watched] = next.value;
-      if (!session.destroyed) this.#compare(session, watched);
+  #currentTurn(): number {
+    if (!this.#turnEnds) {
+      this.#turnEnds = true;
+      this.#turn += 1;
+      setImmediate(() => {
+        this.#turnEnds = false;
+      });
     }
+    return this.#turn;
   }
 
-  #compare(session: ServerHttp2Session, watched: Watched): void {
+  #compare(watched: Watched): void {
+    const { session } = watched;
+    if (session.destroyed) return;
     // A client's streams have odd numbers, from 1 on (RFC 9113, 5.1.1); it may leave some out, but why should it.
     const begun = ((session.state.lastProcStreamID ?? 0) + 1) >> 1;
     const unseen = Math.max(0, begun - watched.seen);
-    const before = watched.unseen;
-    watched.unseen = unseen;
-    if (unseen >= UNSEEN_MISTAKES_MAX) this.#end(session);
+    if (unseen >= UNSEEN_MISTAKES_MAX) return this.#end(session);
+    if (unseen === 0) {
+      watched.mistakenSinceMs = undefined;
+      return;
+    }
+    const nowMs = performance.now();
+    watched.mistakenSinceMs ??= nowMs;
     // Nothing else tells the client, and what it waits for never comes.
-    else if (unseen > 0 && before > 0) drop(session, 'headers are too large');
+    if (nowMs - watched.mistakenSinceMs >= MISTAKE_MS) drop(session, 'headers are too large');
   }
 
   #end(session: ServerHttp2Session): void {

@@ -18,16 +18,17 @@ import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admit, Admitted } from './admission.ts';
-import { Arrivals } from './arrivals.ts';
 import { Deadlines } from './deadlines.ts';
-import { Doorkeeper } from './doorkeeper.ts';
 import type { AddressLimits } from './doorkeeper.ts';
 import { FloodWatch } from './flood-watch.ts';
 import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
 import type { ForwardedCall } from './forwarder.ts';
 import { KeepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
+import { nameOf, Reception } from './reception.ts';
 import { readRequest } from './request.ts';
+import { StallWatch } from './stall-watch.ts';
+import { Turns } from './turns.ts';
 import { isPlain, serveUnary } from './unary.ts';
 import type { UnaryMethod } from './unary.ts';
 
@@ -43,6 +44,8 @@ const EXPIRED = 'the credentials that this call was begun with have expired: cal
 const EXPIRY_SWEEP_MS = 500;
 /** How many streams a client may reset in the long run. */
 const RESETS_PER_SECOND = 33;
+/** A call costs little after it was begun, other than a boot; so more may begin. */
+const CALLS_SLICE_MS = 1;
 
 /** A boot or subscription before it is served, for whoever decides whether it may be. */
 export interface FrontCall {
@@ -84,7 +87,7 @@ export interface BootFrontOptions {
   readonly connectionsMax?: number;
   /** What one address may do. Default: no bounds but those of all connections together. */
   readonly perAddress?: AddressLimits;
-  /** Streams open at once on one connection. Default 1,000. */
+  /** Streams open at once on one connection. Default 256. */
   readonly streamsPerConnectionMax?: number;
   /** How often a connection is pinged, and how long an answer may take, in ms. Default 30,000 and 20,000. */
   readonly keepAliveIntervalMs?: number;
@@ -97,6 +100,13 @@ export interface BootFrontOptions {
   readonly handshakeTimeoutMs?: number;
   /** A connection without streams is closed after this, in ms. Default 900,000. */
   readonly idleTimeoutMs?: number;
+  /**
+   * A client that takes less than 16 KiB of each answer that waits for it in this time loses its connection, in ms.
+   * Default 30,000.
+   */
+  readonly stallTimeoutMs?: number;
+  /** Told of the address of somebody who lost a connection by flooding it or by not reading. Must not throw. */
+  readonly onFlood?: (address: string, reason: 'flood' | 'stalled') => void;
   /** Told of connections that did not get through their TLS handshake. Must not throw. */
   readonly onHandshakeFailure?: (error: Error) => void;
 }
@@ -123,6 +133,8 @@ export interface BootFrontStats {
   readonly connectionsRefused: number;
   /** Connections that were ended because they flooded. */
   readonly floods: number;
+  /** Connections that were ended because their client did not read. */
+  readonly stalls: number;
   readonly forwardedStreams: number;
 }
 
@@ -133,14 +145,18 @@ export interface BootFrontStats {
 export class BootFront {
   readonly #options: BootFrontOptions;
   readonly #server: Http2Server | Http2SecureServer;
-  readonly #arrivals: Arrivals;
   readonly #forwarder: Forwarder;
   /** Open connections, and what forwarded calls are told of the peer. */
   readonly #sessions = new Map<ServerHttp2Session, Readonly<Record<string, string>>>();
   readonly #keepAlive: KeepAlive;
-  readonly #doorkeeper: Doorkeeper | undefined;
+  readonly #reception: Reception;
   readonly #floodWatch: FloodWatch;
+  readonly #stallWatch: StallWatch;
+  /** Calls that are neither boots nor subscriptions: those that are answered here, and those that are not. */
+  readonly #turns = new Turns({ sliceMs: CALLS_SLICE_MS });
+  readonly #forwarding = new Slices({ sliceMs: CALLS_SLICE_MS });
   #floods = 0;
+  #stalls = 0;
   readonly #deadlines = new Deadlines<NativeCall>((call) =>
     call.expire(statusOf(new BootStreamError('deadlineExceeded', 'the deadline has passed'))),
   );
@@ -159,11 +175,14 @@ export class BootFront {
       greetingMs: handshakeTimeoutMs,
       idleMs: options.idleTimeoutMs ?? 900_000,
     });
-    const streamsMax = options.streamsPerConnectionMax ?? 1_000;
+    const streamsMax = options.streamsPerConnectionMax ?? 256;
     // Whoever has all streams open that it may and gives up on them does no harm.
-    const resets = { resetsBurst: streamsMax, resetsPerSecond: RESETS_PER_SECOND };
+    const resets = { streamsMax, resetsBurst: streamsMax, resetsPerSecond: RESETS_PER_SECOND };
     this.#floodWatch = new FloodWatch(resets, (session) => this.#onFlood(session));
-    this.#doorkeeper = options.perAddress === undefined ? undefined : new Doorkeeper(options.perAddress);
+    this.#stallWatch = new StallWatch(options.stallTimeoutMs ?? 30_000, (session) => {
+      this.#stalls += 1;
+      options.onFlood?.(session.socket.remoteAddress ?? '', 'stalled');
+    });
     const serverOptions: ServerOptions = {
       // node:http2 counts what is queued as if it were the session's own, and drops the connection at the limit. What a
       // boot queues is shared: one overlay message and a delta, less than 2 MiB.
@@ -182,15 +201,15 @@ export class BootFront {
             allowHTTP1: false,
             handshakeTimeout: handshakeTimeoutMs,
           });
-    const takeUp = this.#server.listeners('connection');
-    this.#server.removeAllListeners('connection');
-    this.#arrivals = new Arrivals(handshakeTimeoutMs, (socket) => {
-      for (const listener of takeUp) Reflect.apply(listener, this.#server, [socket]);
+    this.#reception = new Reception({
+      server: this.#server,
+      isTls: options.tls !== undefined,
+      handshakeTimeoutMs,
+      perAddress: options.perAddress,
+      onFlood: (address) => options.onFlood?.(address, 'flood'),
     });
-    this.#server.on('connection', (socket: Socket) => this.#arrivals.add(socket));
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
-    if (this.#doorkeeper !== undefined) standBefore(this.#server, this.#doorkeeper);
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
       this.#onStream(stream, headers),
@@ -221,7 +240,7 @@ export class BootFront {
   async close(graceMs = 5_000): Promise<void> {
     this.#options.bootServer.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#arrivals.close();
+    this.#reception.close();
     for (const session of this.#sessions.keys()) session.close();
     const timer = setTimeout(() => {
       for (const session of this.#sessions.keys()) session.destroy();
@@ -238,29 +257,31 @@ export class BootFront {
   stats(): BootFrontStats {
     return {
       connections: this.#sessions.size,
-      connectionsRefused: this.#doorkeeper?.refused ?? 0,
+      connectionsRefused: this.#reception.refused,
       floods: this.#floods,
+      stalls: this.#stalls,
       forwardedStreams: this.#forwarder.openStreams,
     };
   }
 
   #onSession(session: ServerHttp2Session): void {
     const socket = session.socket;
-    const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-    this.#sessions.set(session, { ...this.#options.peerMetadata?.(socket), [FRONT_PEER_KEY]: peer });
+    const peerMetadata = this.#options.peerMetadata?.(socket);
+    this.#sessions.set(session, { ...peerMetadata, [FRONT_PEER_KEY]: nameOf(socket) });
     this.#keepAlive.add(session);
     this.#floodWatch.add(session);
     session.on('error', ignore);
     session.once('close', () => {
       this.#keepAlive.delete(session);
       this.#floodWatch.delete(session);
+      this.#stallWatch.delete(session);
       this.#sessions.delete(session);
     });
   }
 
   #onFlood(session: ServerHttp2Session): void {
     this.#floods += 1;
-    this.#doorkeeper?.flooded(session.socket.remoteAddress);
+    this.#reception.flooded(session.socket.remoteAddress);
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -268,9 +289,12 @@ export class BootFront {
     const { admit } = this.#options;
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined) return;
+    if (!this.#floodWatch.opened(session)) return;
     this.#keepAlive.opened(session);
-    this.#floodWatch.opened(session);
+    this.#stallWatch.opened(session, stream);
+    this.#reception.called(this.#sessions.get(session)?.[FRONT_PEER_KEY] ?? '');
     stream.once('close', () => {
+      this.#stallWatch.closed(session, stream);
       this.#keepAlive.closed(session);
       this.#floodWatch.closed(session, stream);
     });
@@ -307,13 +331,18 @@ export class BootFront {
     else {
       const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
       if (method !== undefined && isPlain(headers)) {
-        return serveUnary(stream, headers, admitted.metadata, method, this.#deadlines);
+        return serveUnary(stream, headers, admitted, method, this.#deadlines, this.#turns);
       }
-      const session = stream.session as ServerHttp2Session | undefined;
-      const peer = session === undefined ? undefined : this.#sessions.get(session);
-      const call = this.#forwarder.forward(stream, headers, { ...peer, ...admitted.metadata });
-      this.#expireWith(admitted, call, stream);
+      this.#forwarding.run(admitted.share ?? stream.session, () => this.#forward(stream, headers, admitted));
     }
+  }
+
+  #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admitted: Admitted): void {
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (session === undefined || stream.destroyed) return;
+    const peer = this.#sessions.get(session);
+    const call = this.#forwarder.forward(stream, headers, { ...peer, ...admitted.metadata });
+    this.#expireWith(admitted, call, stream);
   }
 
   /** A credential that runs out ends the calls that were begun with it. */
@@ -331,7 +360,7 @@ export class BootFront {
   ): void {
     const { bootServer } = this.#options;
     const isBoot = method === 'StreamBootConfig';
-    const call = new NativeCall(stream);
+    const call = new NativeCall(stream, admitted.share);
     let holdsPlace = false;
     try {
       call.deadlineMs = call.startedMs + parseTimeoutMs(headers['grpc-timeout']);
@@ -407,16 +436,6 @@ export class BootFront {
     if (authorize === undefined || session === undefined) return;
     return authorize({ ...call, nodeId, vclusterId, socket: session.socket });
   }
-}
-
-/** What is turned away costs no handshake: the listeners of the server itself never hear of it. */
-function standBefore(server: Http2Server | Http2SecureServer, doorkeeper: Doorkeeper): void {
-  const listeners = server.listeners('connection');
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    if (!doorkeeper.admits(socket)) socket.resetAndDestroy();
-    else for (const listener of listeners) listener.call(server, socket);
-  });
 }
 
 function refuseHttp(stream: ServerHttp2Stream, status: number): void {

@@ -19,6 +19,7 @@ export class NativeCall implements ServerCall {
   onClose: (() => void) | undefined;
   /** Milliseconds (of performance.now) at which the client gives up. */
   deadlineMs = Infinity;
+  readonly share: unknown;
   /** Milliseconds (of performance.now) at which the call began. */
   readonly startedMs = performance.now();
   /** How it ended: a gRPC status code; undefined before that and when the client went away first. */
@@ -28,8 +29,9 @@ export class NativeCall implements ServerCall {
   #headersSent = false;
   #listensToDrain = false;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: ServerHttp2Stream, share: unknown = stream.session) {
     this.#stream = stream;
+    this.share = share;
   }
 
   get closed(): boolean {

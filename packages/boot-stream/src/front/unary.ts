@@ -3,9 +3,11 @@ import type { CallStatus } from '../server/call.ts';
 import { OK } from '../server/call.ts';
 import { statusOf } from '../server/status.ts';
 import { FRAME_PREFIX_BYTES } from '../wire/protobuf.ts';
+import type { Admitted } from './admission.ts';
 import type { Deadlines } from './deadlines.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { readRequest } from './request.ts';
+import type { Turns } from './turns.ts';
 
 /** A unary call that the front answers itself. */
 export interface UnaryCall {
@@ -37,11 +39,12 @@ export function isPlain(headers: IncomingHttpHeaders): boolean {
 export function serveUnary(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  metadata: Readonly<Record<string, string>>,
+  { metadata, share }: Admitted,
   method: UnaryMethod,
   deadlines: Deadlines<NativeCall>,
+  turns: Turns,
 ): void {
-  const call = new NativeCall(stream);
+  const call = new NativeCall(stream, share);
   const cancelled: (() => void)[] = [];
   try {
     call.deadlineMs = call.startedMs + parseTimeoutMs(headers['grpc-timeout']);
@@ -58,13 +61,23 @@ export function serveUnary(
   const onCancel = (listener: () => void): void => {
     cancelled.push(listener);
   };
-  const answer = (message: Buffer): void => {
-    method.handle(message, { headers, metadata, deadlineMs: call.deadlineMs, onCancel }).then(
-      (response) => call.end(OK, [framed(response)]),
-      (error: unknown) => call.end(method.failure(error)),
-    );
+  const answer = async (message: Buffer): Promise<void> => {
+    // Its client may have gone while it waited for its turn.
+    if (call.closed || call.statusCode !== undefined) return;
+    try {
+      const response = await method.handle(message, {
+        headers,
+        metadata,
+        deadlineMs: call.deadlineMs,
+        onCancel,
+      });
+      call.end(OK, [framed(response)]);
+    } catch (error) {
+      call.end(method.failure(error));
+    }
   };
-  readRequest(stream, answer, (error) => call.end(statusOf(error)), method.requestSizeBytesMax);
+  const inTurn = (message: Buffer): void => turns.run(call.share, () => answer(message));
+  readRequest(stream, inTurn, (error) => call.end(statusOf(error)), method.requestSizeBytesMax);
 }
 
 const DEADLINE_EXCEEDED = 4;

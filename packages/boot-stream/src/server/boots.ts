@@ -33,7 +33,7 @@ export class Boots {
 
   /** Answers the call, sooner or later. `minSequence`: the fence, undefined where the client asked for none. */
   serve(call: ServerCall, request: stream.BootConfigRequest, minSequence: number | undefined): void {
-    this.#slices.run(() => {
+    this.#slices.run(call.share, () => {
       if (!call.closed) this.#serve(call, request, minSequence);
     });
   }

@@ -15,6 +15,8 @@ export interface ServerCall {
   /** Called once, when the call is over for whatever reason. One listener. */
   onClose: (() => void) | undefined;
   readonly closed: boolean;
+  /** Where calls have to wait, those of the same share take turns with those of others. */
+  readonly share: unknown;
 }
 
 /** How a call ends: a gRPC status with its trailers. */

@@ -70,6 +70,10 @@ class GrpcJsCall implements ServerCall {
     return this.#closed;
   }
 
+  get share(): unknown {
+    return this.#call.getPeer();
+  }
+
   sendHeaders(): void {
     this.#call.sendMetadata(new Metadata());
   }
