@@ -2,16 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:http2';
-import type { ClientHttp2Session } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { Doorkeeper } from '../src/front/doorkeeper.ts';
-import type { AddressLimits } from '../src/index.ts';
+import { stream } from '@pact-journal/journal-proto';
+import type { AddressLimits, UnaryMethod } from '../src/index.ts';
+import { openedAndReset, PREFACE } from './support/raw-frames.ts';
 import { BOOT_PATH, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
 
 const CALL = { ':method': 'POST', ':path': BOOT_PATH, 'content-type': 'application/grpc' } as const;
+const SUBSCRIBE_PATH = stream.BootConfigServiceDefinition.subscribeConfigUpdates.path;
 const ADDRESS: AddressLimits = {
   connectionsMax: 100,
   connectionsPerSecond: 1,
@@ -83,6 +86,43 @@ describe('an address', () => {
   });
 });
 
+describe('an address that floods', () => {
+  const refusedUntil = (doorkeeper: Doorkeeper, fromMs: number): number => {
+    const socket = { remoteAddress: 'a', once: () => undefined } as unknown as Socket;
+    for (let nowMs = fromMs; ; nowMs += 500) if (doorkeeper.admits(socket, nowMs)) return nowMs;
+  };
+
+  it('is turned away for twice as long each time that it goes on, and for less once it has stopped', () => {
+    const doorkeeper = new Doorkeeper({ ...ADDRESS, penaltyMs: 1_000 });
+    doorkeeper.flooded('a', 0);
+    doorkeeper.flooded('a', 10); // another connection of the same flood
+    expect(refusedUntil(doorkeeper, 0)).toBe(1_000);
+    doorkeeper.flooded('a', 1_500);
+    expect(refusedUntil(doorkeeper, 1_500)).toBe(3_500);
+    doorkeeper.flooded('a', 5_000);
+    expect(refusedUntil(doorkeeper, 5_000)).toBe(9_000);
+    doorkeeper.flooded('a', 20_000);
+    expect(refusedUntil(doorkeeper, 20_000)).toBe(21_000);
+    for (let nowMs = 30_000; nowMs < 3_000_000;) {
+      doorkeeper.flooded('a', nowMs);
+      const endMs = refusedUntil(doorkeeper, nowMs);
+      expect(endMs - nowMs).toBeLessThanOrEqual(300_000);
+      nowMs = endMs;
+    }
+  });
+
+  it('may open some connections for nothing, as probes do, but not without end', () => {
+    const doorkeeper = new Doorkeeper(ADDRESS);
+    for (let second = 0; second < 600; second += 1)
+      for (let probe = 0; probe < 4; probe += 1) expect(doorkeeper.wasted('a', 1_000 * second)).toBe(false);
+    const outcomes = Array.from({ length: 100 }, () => doorkeeper.wasted('a', 600_000));
+    expect(outcomes.filter(Boolean)).toHaveLength(1); // told of once
+    expect(outcomes.indexOf(true)).toBeGreaterThanOrEqual(60);
+    const socket = { remoteAddress: 'a', once: () => undefined } as unknown as Socket;
+    expect(doorkeeper.admits(socket, 600_001)).toBe(false);
+  });
+});
+
 describe('a connection', () => {
   it('whose streams are opened and reset without end is ended, and its address gets no other one', async () => {
     const { address, front } = await start({
@@ -104,6 +144,22 @@ describe('a connection', () => {
     expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     expect(opened).toBeLessThan(400);
     expect(front.stats().floods).toBe(1);
+    expect(await knock(address)).toBe(false);
+    await served(bystander);
+  });
+
+  it('whose resets come in the same breath as its calls is ended before they are all read', async () => {
+    const { address, front, bootServer } = await start({
+      front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
+    });
+    const bystander = session(address);
+    await served(bystander);
+    const flooder = connect(Number(address.split(':')[1]), '127.0.0.1').resume();
+    flooder.on('error', () => undefined).write(Buffer.concat([PREFACE, openedAndReset(20_000)]));
+    await once(flooder, 'close');
+    expect(front.stats().floods).toBe(1);
+    expect(bootServer.stats().bootsAdmitted).toBeLessThan(2_000);
+    expect(bootServer.stats().bootsActive).toBe(0);
     expect(await knock(address)).toBe(false);
     await served(bystander);
   });
@@ -165,6 +221,100 @@ describe('a connection', () => {
     reader.destroy();
     await Promise.allSettled(ends);
     await expect.poll(() => replica.bootServer.stats().bootsActive).toBe(0);
+  });
+
+  it('whose client does not read is ended in time, and one that reads slowly or only listens is not', async () => {
+    const replica = await start({ front: { stallTimeoutMs: 400 } });
+    const { address, front, bootServer } = replica;
+    for (let part = 0; part < 10; part += 1) {
+      const value = randomBytes(90_000).toString('base64');
+      replica.append(aCommit(vcluster('ml'), { kernel: { [`random${part}`]: value } }));
+    }
+    const subscriber = session(address);
+    const updates = subscriber.request({ ...CALL, ':path': SUBSCRIBE_PATH });
+    updates.end(
+      framed(
+        stream.SubscribeRequest.encode({ nodeId: 'n1', vclusterId: 'ml', fromSequence: 9_999 }).finish(),
+      ),
+    );
+    const slow = session(address, { settings: { initialWindowSize: 1_024 * 1_024 } });
+    await once(slow, 'localSettings');
+    const slowBoot = slow.request(CALL).on('error', () => undefined);
+    slowBoot.end(framed(bootRequest()));
+    let received = 0;
+    // 40 KiB in a quarter of the time that it has.
+    const sips = setInterval(() => {
+      const piece: unknown = slowBoot.read(40 * 1_024);
+      if (Buffer.isBuffer(piece)) received += piece.length;
+    }, 100);
+    cleanups.push(() => clearInterval(sips));
+    const reader = session(address, { settings: { initialWindowSize: 0 } });
+    await once(reader, 'localSettings');
+    const closed = once(reader, 'close');
+    reader
+      .request(CALL)
+      .on('error', () => undefined)
+      .end(framed(bootRequest()));
+    await closed;
+    expect(front.stats().stalls).toBe(1);
+    await expect.poll(() => received, { timeout: 5_000 }).toBeGreaterThan(500_000);
+    expect(front.stats()).toMatchObject({ stalls: 1, connections: 2 });
+    expect(subscriber.destroyed).toBe(false);
+    expect(bootServer.stats().bootsActive).toBeLessThanOrEqual(1);
+  });
+
+  it('has no more waiting for itself than it may: requests that are not whole, and answers that it does not read', async () => {
+    const mebibyte = 1024 * 1024;
+    const answer = Buffer.alloc(mebibyte);
+    const large: UnaryMethod = {
+      requestSizeBytesMax: 4 * mebibyte,
+      handle: () => Promise.resolve(answer),
+      failure: () => ({ code: 13, message: '', trailers: {} }),
+    };
+    const { address } = await start({
+      front: { sessionMemoryBytesMax: 8 * mebibyte, unaryMethods: new Map([['/test/Large', large]]) },
+    });
+    const statusOf = (request: ClientHttp2Stream): Promise<unknown> =>
+      new Promise((resolve) => {
+        request.on('error', () => undefined);
+        request.on('response', (headers) => {
+          if (headers['grpc-status'] !== undefined) resolve(headers['grpc-status']);
+        });
+        request.on('close', () => resolve(undefined));
+      });
+    const calling = { ...CALL, ':path': '/test/Large' };
+
+    const reader = session(address, { settings: { initialWindowSize: 0 } });
+    await once(reader, 'localSettings');
+    const before = process.memoryUsage().arrayBuffers;
+    const answers = Array.from({ length: 40 }, () => {
+      const request = reader.request(calling);
+      request.end(framed(Buffer.alloc(1)));
+      return statusOf(request);
+    });
+    const refused: unknown[] = [];
+    for (const answer of answers) void answer.then((code) => refused.push(code));
+    await expect.poll(() => refused.length).toBe(32);
+    expect(new Set(refused)).toEqual(new Set(['8']));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(24 * mebibyte);
+    reader.destroy();
+    await Promise.all(answers);
+
+    const writer = session(address);
+    const begun = Array.from({ length: 6 }, () => {
+      const request = writer.request(calling);
+      request.write(framed(Buffer.alloc(3 * mebibyte)).subarray(0, 2 * mebibyte));
+      return request;
+    });
+    const codes: unknown[] = [];
+    for (const request of begun) void statusOf(request).then((code) => codes.push(code));
+    await expect.poll(() => codes).toEqual(expect.arrayContaining(['8']));
+    // Who has what it needs is served, and so is everybody else.
+    const other = session(address, { settings: { initialWindowSize: 4 * mebibyte } });
+    expect(
+      (await post(other, framed(Buffer.alloc(1)), { ':path': '/test/Large' })).trailers['grpc-status'],
+    ).toBe('0');
+    writer.destroy();
   });
 
   it('that floods while the server stops does not keep it', async () => {

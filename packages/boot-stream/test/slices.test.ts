@@ -29,4 +29,17 @@ describe('slices of the event loop', () => {
     expect(order.filter((item) => item !== 'turn')).toEqual(['1', '2', '3', '4', '5', '6']);
     expect(order.indexOf('6'), 'turns of others between').toBeGreaterThan(5);
   });
+
+  it('are shared out: who has little waits for nobody who has much', async () => {
+    const order: string[] = [];
+    const slices = new Slices({ piecesPerTurn: 2 });
+    for (const name of ['much', 'much', 'much', 'much', 'much', 'much', 'little', 'less'])
+      slices.run(name, () => order.push(name));
+    expect(order).toEqual(['much', 'much']);
+    await new Promise(setImmediate);
+    expect(order.slice(2)).toEqual(['much', 'little']);
+    await new Promise(setImmediate);
+    expect(order.slice(4)).toEqual(['less', 'much']);
+    await expect.poll(() => order.length).toBe(8);
+  });
 });

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { journal } from '@pact-journal/journal-proto';
 import { encodeAppend, benchEntry, JOURNAL_APPEND_PATH } from '../commit/entry.ts';
 import { grpcFrame } from '../commit/h2load.ts';
-import { BOOT_PATH, BOOT_REQUEST } from '../secured/wire-client.ts';
+import { BOOT_PATH, BOOT_REQUEST, NODE_ID } from '../secured/wire-client.ts';
 import { CallHeaders, headersFrames, plainField, PREFACE, resetFrame } from './frames.ts';
 
 const { values } = parseArgs({
@@ -119,8 +119,8 @@ function readNothing(session: ClientHttp2Session): void {
 
 /** As many calls at once as it may, for ever. */
 function callWithoutEnd(session: ClientHttp2Session): void {
-  const path = journal.ConfigServiceDefinition.getEntry.path;
-  const body = grpcFrame(journal.GetEntryRequest.encode({ sequence: 0 }).finish());
+  const { path, requestSerialize } = journal.ConfigServiceDefinition.getNodeState;
+  const body = grpcFrame(requestSerialize({ nodeId: NODE_ID }));
   const ask = (): void => call(session, path, body, ask);
   for (let each = 0; each < 1_000; each += 1) ask();
 }

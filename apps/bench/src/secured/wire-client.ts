@@ -9,7 +9,7 @@ import { benchEntry, encodeAppend, JOURNAL_APPEND_PATH } from '../commit/entry.t
 
 export const BOOT_PATH = stream.BootConfigServiceDefinition.streamBootConfig.path;
 export const BOOT_VCLUSTER = 'floor';
-const NODE_ID = 'node-00001';
+export const NODE_ID = 'node-00001';
 
 /** A boot of a node of {@link BOOT_VCLUSTER}, framed. */
 export const BOOT_REQUEST = grpcFrame(

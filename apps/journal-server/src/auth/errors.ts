@@ -1,5 +1,7 @@
 /** Why a call was not let in: what a client is told, and what is counted. */
 
+import type { PeerHandshakeFailure } from './peer-handshakes.ts';
+
 /** No credentials, or such that say nothing: UNAUTHENTICATED. */
 type CredentialReason =
   | 'missingCredentials'
@@ -27,12 +29,11 @@ type PermissionReason = 'noRole' | 'roleInsufficient' | 'scopeForbidden' | 'call
 
 /**
  * Connections that were not let in or not kept: `tlsVersion`, `tlsHandshake`: the handshake failed, because of another
- * version of TLS or of anything else. `peerTlsVersion`, `peerTlsHandshake`: the same on the Raft port. `flood`: one
- * connection too many that resets streams, sends headers that are too large, or shakes hands for nothing. `stalled`: the
- * client does not read.
+ * version of TLS or of anything else. `peerTlsVersion`, `peerCertificate`, `peerTlsHandshake`: the same on the Raft port,
+ * where who has no certificate of a member gets no further. `flood`: a connection that resets streams or sends headers that
+ * are too large, or one too many that shakes hands for nothing. `stalled`: the client does not read.
  */
-type ConnectionReason =
-  'tlsVersion' | 'tlsHandshake' | 'peerTlsVersion' | 'peerTlsHandshake' | 'flood' | 'stalled';
+type ConnectionReason = 'tlsVersion' | 'tlsHandshake' | PeerHandshakeFailure | 'flood' | 'stalled';
 
 /** - `issuerUnavailable`: nobody can say whether a token is right: UNAVAILABLE. - `tooManyStreams`: RESOURCE_EXHAUSTED. */
 export type AuthReason =

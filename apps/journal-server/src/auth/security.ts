@@ -11,6 +11,7 @@ import type { AuthReason } from './errors.ts';
 import { Gate } from './gate.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 import { Materials, type Identity, type TlsFiles } from './materials.ts';
+import { watchPeerHandshakes } from './peer-handshakes.ts';
 import {
   MEMBER_CHANNEL_OPTIONS,
   memberCredentials,
@@ -41,6 +42,7 @@ export class Security {
   readonly #peerServer: PeerServerCredentials | undefined;
   #memberContext: SecureContext | undefined;
   #front: BootFront | undefined;
+  #stopWatching: (() => void) | undefined;
   readonly #listeners: (() => void)[] = [];
 
   private constructor({ config, log }: SecurityOptions, materials: Materials) {
@@ -88,6 +90,10 @@ export class Security {
   peerTransport(): Partial<GrpcTransportOptions> {
     const server = this.#peerServer;
     if (server === undefined) return {};
+    this.#stopWatching?.();
+    this.#stopWatching = watchPeerHandshakes(this.#config.listen.raft.port, (failure) => {
+      this.refused(failure, '(handshake)');
+    });
     return peerTransportTls({ clusterId: this.#config.cluster.id, identity: () => this.#peer(), server });
   }
 
@@ -184,6 +190,7 @@ export class Security {
   }
 
   close(): void {
+    this.#stopWatching?.();
     this.#materials.close();
     this.#refusals.close();
   }

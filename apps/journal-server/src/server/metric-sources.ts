@@ -20,7 +20,7 @@ export interface MetricSources {
   readonly disk: () => Promise<DiskFacts | undefined>;
   /** Callers at the Raft port that were not let in, by what did not fit. */
   readonly callerRefusals: () => Readonly<Record<string, number>>;
-  /** Calls and connections at the client port that were not let in, by reason. */
+  /** Calls and connections that were not let in or not kept, handshakes on the Raft port included, by reason. */
   readonly authFailures: () => ReadonlyMap<string, number>;
   /** Beyond it proposals are refused. */
   readonly pendingSizeBytesMax: number;

@@ -31,7 +31,7 @@ function registerHostMetrics(
   counted(
     registry,
     'pact_auth_failures_total',
-    'Calls and connections at the client port that were not let in, by reason.',
+    'Calls and connections that were not let in or not kept, handshakes on the Raft port included, by reason.',
     ['reason'],
     (counter) => {
       for (const [reason, count] of authFailures()) counter.inc({ reason }, count);

@@ -284,6 +284,44 @@ describe('floods', () => {
   });
 });
 
+describe('handshakes that nobody needs', () => {
+  it('have their address turned away, and who is connected goes on', async () => {
+    const running = await start();
+    const client = clientOf(running.only.grpc, running.channel());
+    const admin = await running.as('pact-platform-admin');
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    const [host = '', port] = running.only.grpc.split(':');
+    const shakeAndLeave = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = connectTls({ ...running.tls(), host, port: Number(port), ALPNProtocols: ['h2'] });
+        socket.once('secureConnect', () => socket.destroy());
+        socket.once('error', () => undefined);
+        socket.once('close', (hadError) => {
+          resolve(!hadError);
+        });
+      });
+    let shaken = 0;
+    while (shaken < 500 && (await shakeAndLeave())) shaken += 1;
+    expect(shaken).toBeGreaterThanOrEqual(32);
+    expect(shaken).toBeLessThan(200);
+    const metrics = await (await fetch(`http://${running.only.metrics}/metrics`)).text();
+    expect(metrics).toMatch(/pact_auth_failures_total\{reason="flood"\} 1/);
+    expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
+    client.close();
+  });
+
+  it('are not made for who connects and says nothing, and others shake hands meanwhile', async () => {
+    const running = await start();
+    const [host = '', port] = running.only.grpc.split(':');
+    const silent = Array.from({ length: 300 }, () =>
+      connectTcp(Number(port), host).on('error', () => undefined),
+    );
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    await stillServes(running);
+    for (const socket of silent) socket.destroy();
+  });
+});
+
 describe('a scan of an installation that others can reach', () => {
   const address = Object.values(networkInterfaces())
     .flat()

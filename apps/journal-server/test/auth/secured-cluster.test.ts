@@ -115,6 +115,14 @@ function handshake(address: string, options: ConnectionOptions): Promise<string>
   });
 }
 
+/** How often a node refused somebody for that reason, as its metrics say. */
+async function failures(node: { readonly metrics: string }, reason: string): Promise<number> {
+  const text = await (await fetch(`http://${node.metrics}/metrics`)).text();
+  return Number(
+    new RegExp(`^pact_auth_failures_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0,
+  );
+}
+
 describe('a write that reaches a follower', () => {
   it('is written in the name of the token, whatever the body says', async () => {
     const { follower, leader } = await roles();
@@ -304,15 +312,22 @@ describe('the Raft port', () => {
     ["a member with its client port's certificate", () => cluster.identity('member-2/server')],
   ])('does not let in %s', async (_who, identity) => {
     const { leader } = await roles();
+    const before = await failures(leader, 'peerCertificate');
     expect(await handshake(leader.raft, identity())).toMatch(
       /^closed$|alert (certificate required|unknown ca|bad certificate)/,
     );
+    await vi.waitFor(async () => {
+      expect(await failures(leader, 'peerCertificate')).toBeGreaterThan(before);
+    }, WAIT);
   });
 
   it('speaks nothing older than TLS 1.3', async () => {
     const { leader } = await roles();
     const old = { ...cluster.identity('member-2/peer'), maxVersion: 'TLSv1.2' as const };
     expect(await handshake(leader.raft, old)).toMatch(/protocol version/);
+    await vi.waitFor(async () => {
+      expect(await failures(leader, 'peerTlsVersion')).toBeGreaterThan(0);
+    }, WAIT);
     expect(await handshake(leader.raft, cluster.identity('member-2/peer'))).toBe('');
   });
 

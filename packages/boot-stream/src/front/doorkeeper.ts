@@ -86,9 +86,9 @@ export class Doorkeeper {
   /** A connection was closed that cost a handshake and did not get as far as a call. Whether that was one too many. */
   wasted(address: string | undefined, nowMs: number = performance.now()): boolean {
     const visitor = this.#visitor(address ?? '', nowMs);
-    visitor.patience -= 1;
-    if (visitor.patience >= 0) return false;
-    visitor.patience = 0;
+    visitor.patience = Math.max(-1, visitor.patience - 1);
+    // One that is turned away already has no more to lose.
+    if (visitor.patience >= 0 || nowMs < visitor.refusedUntilMs) return false;
     this.flooded(address, nowMs);
     return true;
   }

@@ -27,10 +27,11 @@ import { KeepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { nameOf, Reception } from './reception.ts';
 import { readRequest } from './request.ts';
+import { SessionMemory } from './session-memory.ts';
 import { StallWatch } from './stall-watch.ts';
 import { Turns } from './turns.ts';
 import { isPlain, serveUnary } from './unary.ts';
-import type { UnaryMethod } from './unary.ts';
+import type { UnaryHost, UnaryMethod } from './unary.ts';
 
 /** Metadata that forwarded calls carry: the client's address, as `host:port`. */
 export const FRONT_PEER_KEY = `${FRONT_KEY_PREFIX}peer`;
@@ -92,7 +93,10 @@ export interface BootFrontOptions {
   /** How often a connection is pinged, and how long an answer may take, in ms. Default 30,000 and 20,000. */
   readonly keepAliveIntervalMs?: number;
   readonly keepAliveTimeoutMs?: number;
-  /** What one connection may have queued for itself, in bytes; shared answers come on top. Default 64 MiB. */
+  /**
+   * What one connection may have waiting for itself, in bytes: requests that are not whole, answers that are not sent; those
+   * of boots are shared and come on top. Default 64 MiB.
+   */
   readonly sessionMemoryBytesMax?: number;
   /** The headers of one call together, in bytes. Default 16 KiB. */
   readonly headerSizeBytesMax?: number;
@@ -153,7 +157,7 @@ export class BootFront {
   readonly #floodWatch: FloodWatch;
   readonly #stallWatch: StallWatch;
   /** Calls that are neither boots nor subscriptions: those that are answered here, and those that are not. */
-  readonly #turns = new Turns({ sliceMs: CALLS_SLICE_MS });
+  readonly #unary: UnaryHost;
   readonly #forwarding = new Slices({ sliceMs: CALLS_SLICE_MS });
   #floods = 0;
   #stalls = 0;
@@ -168,6 +172,12 @@ export class BootFront {
   constructor(options: BootFrontOptions) {
     this.#options = options;
     this.#forwarder = new Forwarder(options.grpcServer);
+    const sessionMemoryBytesMax = options.sessionMemoryBytesMax ?? 64 * MIB;
+    this.#unary = {
+      deadlines: this.#deadlines,
+      turns: new Turns({ sliceMs: CALLS_SLICE_MS }),
+      memory: new SessionMemory(sessionMemoryBytesMax),
+    };
     const handshakeTimeoutMs = options.handshakeTimeoutMs ?? 10_000;
     this.#keepAlive = new KeepAlive({
       intervalMs: options.keepAliveIntervalMs ?? 30_000,
@@ -184,9 +194,9 @@ export class BootFront {
       options.onFlood?.(session.socket.remoteAddress ?? '', 'stalled');
     });
     const serverOptions: ServerOptions = {
-      // node:http2 counts what is queued as if it were the session's own, and drops the connection at the limit. What a
+      // node:http2 counts what is queued as if it were the session's own, and takes no streams beyond the limit. What a
       // boot queues is shared: one overlay message and a delta, less than 2 MiB.
-      maxSessionMemory: (options.sessionMemoryBytesMax ?? 64 * MIB) / MIB + 2 * streamsMax,
+      maxSessionMemory: sessionMemoryBytesMax / MIB + 2 * streamsMax,
       settings: {
         maxConcurrentStreams: streamsMax,
         maxHeaderListSize: options.headerSizeBytesMax ?? 16 * 1024,
@@ -331,7 +341,7 @@ export class BootFront {
     else {
       const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
       if (method !== undefined && isPlain(headers)) {
-        return serveUnary(stream, headers, admitted, method, this.#deadlines, this.#turns);
+        return serveUnary(stream, headers, admitted, method, this.#unary);
       }
       this.#forwarding.run(admitted.share ?? stream.session, () => this.#forward(stream, headers, admitted));
     }

@@ -2,6 +2,14 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { BootStreamError } from '../errors.ts';
 import { REQUEST_SIZE_BYTES_MAX } from '../limits.ts';
 import { FRAME_PREFIX_BYTES } from '../wire/protobuf.ts';
+import type { SessionMemory } from './session-memory.ts';
+
+export interface RequestLimits {
+  /** Larger ones are refused. */
+  readonly sizeBytesMax?: number;
+  /** Where what was received counts until the call is over; undefined where it is too little to count. */
+  readonly memory?: SessionMemory;
+}
 
 /**
  * Reads the one message of a call whose request is not a stream. `onMessage` gets it once the client has half-closed;
@@ -11,7 +19,7 @@ export function readRequest(
   stream: ServerHttp2Stream,
   onMessage: (message: Buffer) => void,
   onError: (error: unknown) => void,
-  sizeBytesMax: number = REQUEST_SIZE_BYTES_MAX,
+  { sizeBytesMax = REQUEST_SIZE_BYTES_MAX, memory }: RequestLimits = {},
 ): void {
   let pieces: Buffer[] = [];
   let sizeBytes = 0;
@@ -19,6 +27,7 @@ export function readRequest(
     pieces.push(piece);
     sizeBytes += piece.length;
     if (sizeBytes > FRAME_PREFIX_BYTES + sizeBytesMax) fail(tooLarge(sizeBytesMax));
+    else if (memory?.take(stream, piece.length) === false) fail(noRoom());
   };
   const onEnd = (): void => {
     stop();
@@ -37,6 +46,7 @@ export function readRequest(
   const fail = (error: unknown): void => {
     stop();
     pieces = [];
+    memory?.release(stream);
     stream.resume(); // what is left of the request must not keep the stream
     onError(error);
   };
@@ -60,6 +70,14 @@ function onlyMessage(received: Buffer, sizeBytesMax: number): Buffer {
     throw new BootStreamError('unsupported', 'the call has more than one request message: send exactly one');
   }
   return received.subarray(FRAME_PREFIX_BYTES, end);
+}
+
+/** For what a connection wants to have waiting for it beyond its memory. */
+export function noRoom(): BootStreamError {
+  return new BootStreamError(
+    'overloaded',
+    'this connection has too much waiting for it: read its answers and finish its requests first',
+  );
 }
 
 function tooLarge(sizeBytesMax: number): BootStreamError {

@@ -6,7 +6,8 @@ import { FRAME_PREFIX_BYTES } from '../wire/protobuf.ts';
 import type { Admitted } from './admission.ts';
 import type { Deadlines } from './deadlines.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
-import { readRequest } from './request.ts';
+import { noRoom, readRequest } from './request.ts';
+import type { SessionMemory } from './session-memory.ts';
 import type { Turns } from './turns.ts';
 
 /** A unary call that the front answers itself. */
@@ -36,13 +37,19 @@ export function isPlain(headers: IncomingHttpHeaders): boolean {
   return encoding === undefined || encoding === 'identity';
 }
 
+/** What all calls of a front share. */
+export interface UnaryHost {
+  readonly deadlines: Deadlines<NativeCall>;
+  readonly turns: Turns;
+  readonly memory: SessionMemory;
+}
+
 export function serveUnary(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   { metadata, share }: Admitted,
   method: UnaryMethod,
-  deadlines: Deadlines<NativeCall>,
-  turns: Turns,
+  { deadlines, turns, memory }: UnaryHost,
 ): void {
   const call = new NativeCall(stream, share);
   const cancelled: (() => void)[] = [];
@@ -71,13 +78,19 @@ export function serveUnary(
         deadlineMs: call.deadlineMs,
         onCancel,
       });
-      call.end(OK, [framed(response)]);
+      // Its request is done with.
+      memory.release(stream);
+      if (!memory.take(stream, response.byteLength)) call.end(statusOf(noRoom()));
+      else call.end(OK, [framed(response)]);
     } catch (error) {
       call.end(method.failure(error));
     }
   };
   const inTurn = (message: Buffer): void => turns.run(call.share, () => answer(message));
-  readRequest(stream, inTurn, (error) => call.end(statusOf(error)), method.requestSizeBytesMax);
+  readRequest(stream, inTurn, (error) => call.end(statusOf(error)), {
+    sizeBytesMax: method.requestSizeBytesMax,
+    memory,
+  });
 }
 
 const DEADLINE_EXCEEDED = 4;
