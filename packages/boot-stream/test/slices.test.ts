@@ -32,7 +32,7 @@ describe('slices of the event loop', () => {
 
   it('are shared out: who has little waits for nobody who has much', async () => {
     const order: string[] = [];
-    const slices = new Slices({ piecesPerTurn: 2 });
+    const slices = new Slices({ sliceMs: 1_000, piecesPerTurn: 2 });
     for (const name of ['much', 'much', 'much', 'much', 'much', 'much', 'little', 'less'])
       slices.run(name, () => order.push(name));
     expect(order).toEqual(['much', 'much']);

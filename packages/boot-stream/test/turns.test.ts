@@ -10,7 +10,7 @@ const nothing = (): void => undefined;
 
 describe('calls', () => {
   it('of one caller that are too many at once wait, in order, and keep nobody else', async () => {
-    const turns = new Turns({}, 2);
+    const turns = new Turns({ sliceMs: 1_000 }, 2);
     const begun: string[] = [];
     const ends = new Map<string, () => void>();
     const call = (name: string): void =>

@@ -16,6 +16,7 @@ import { MIN_SEQUENCE_KEY } from '../metadata.ts';
 import type { BootServer } from '../server/boot-server.ts';
 import { statusOf } from '../server/status.ts';
 import { parseMinSequence } from '../server/validate.ts';
+import { Slices } from '../slices.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admit, Admitted } from './admission.ts';
 import { Deadlines } from './deadlines.ts';

@@ -92,6 +92,7 @@ export class Reception {
   }
 
   #shakeHandsInTurn(socket: Socket, begin: () => void): void {
+    if (socket.readableLength === 0) return begin(); // it has left: that costs nothing
     const guest = this.#guests.get(nameOf(socket));
     if (guest !== undefined) guest.handshake = this.#handshakes.add(guest.address, begin);
   }
