@@ -160,6 +160,28 @@ describe('BootClient', () => {
     expect(third).toMatchObject({ overlaySent: true, config: { kernel: { a: { value: '2' } } } });
   });
 
+  it('boots from an overlay of nearly 10 MiB; a larger one is refused in words, and others are served', async () => {
+    const served = await replica();
+    // Random bytes as text take three quarters of it once compressed.
+    const value = (): string => randomBytes(780_000).toString('base64');
+    const keep = (index: number): unknown =>
+      served.append(aCommit(vcluster('big'), { kernel: { [`k${index}`]: value() } }));
+    for (let index = 0; index < 13; index += 1) keep(index);
+    served.append(aCommit(vcluster('ml'), { kernel: { small: '1' } }));
+    const client = clientOf([served.address]);
+    const boot = await client.boot({ nodeId: 'n1', vclusterId: 'big' });
+    expect(boot.overlaySizeBytes).toBeGreaterThan(9.5 * 1024 * 1024);
+    expect(Object.keys(boot.config.kernel)).toHaveLength(13);
+    keep(13);
+    await expect(client.boot({ nodeId: 'n1', vclusterId: 'big' })).rejects.toMatchObject({
+      code: 'notPossible',
+      message: expect.stringContaining('10') as string,
+    });
+    expect((await client.boot({ nodeId: 'n1', vclusterId: 'ml' })).config.kernel).toEqual({
+      small: { value: '1' },
+    });
+  });
+
   it('goes on with another replica when one breaks off, lies or is not there', async () => {
     const good = await replica();
     good.append(
