@@ -1,6 +1,6 @@
 /** Which restore points are kept, and what can go without breaking one of them. */
 import type { ListedBatch, ListedSnapshot, Repository } from './format/repository.ts';
-import { parseChunkKey, parseWriterKey, WRITERS } from './format/keys.ts';
+import { FOLDERS, parseChunkKey, parseWriterKey, WRITERS } from './format/keys.ts';
 import { piecesOf } from './format/snapshot-record.ts';
 import { listAll } from './store/object-store.ts';
 import { readTimeline } from './timeline.ts';
@@ -49,6 +49,7 @@ export async function prune(
   const going = [dropped, log, chunks, await oldWriters(repository)];
   if (options.dryRun !== true) {
     for (const objects of going) await repository.store.remove(objects.map(({ key }) => key));
+    for (const folder of FOLDERS) await repository.store.removeUnfinished(folder, nowMs - UPLOAD_GRACE_MS);
   }
   return {
     snapshots: dropped.length,

@@ -1,6 +1,15 @@
 /** The two kinds of stores keep the same promises, and say what is wrong in the same words. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -180,6 +189,20 @@ test('what is no plain file is no object: links and folders are neither listed n
   expect((await listAll(store, 'log/')).map(({ key }) => key)).toEqual(['log/real']);
   await expect(store.get('log/link', 100)).rejects.toEqual(failsWith('damaged'));
   await expect(store.get('../secret', 100)).rejects.toThrow('assertion failed');
+});
+
+test('what a writer that died has left half-written goes after its time, and nothing else does', async () => {
+  const place = newDirectory();
+  const store = await openStore(place);
+  await store.create('log/real', bytes('real'));
+  for (const name of ['.tmp-old', '.tmp-young', 'real']) {
+    const path = join(place, 'log', name);
+    if (name !== 'real') writeFileSync(path, 'half');
+    if (name !== '.tmp-young') utimesSync(path, 1_000, 1_000);
+  }
+  await store.removeUnfinished('log/', 2_000_000);
+  expect(readdirSync(join(place, 'log')).toSorted()).toEqual(['.tmp-young', 'real']);
+  await store.removeUnfinished('chunks/', 2_000_000);
 });
 
 /** A small file system of its own; undefined where this user may not mount one. */

@@ -46,6 +46,10 @@ export class CountedStore implements ObjectStore {
     return this.#store.remove(keys);
   }
 
+  removeUnfinished(prefix: string, beforeMs: number): Promise<void> {
+    return this.#store.removeUnfinished(prefix, beforeMs);
+  }
+
   close(): void {
     this.#store.close();
   }

@@ -120,6 +120,19 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
+  async removeUnfinished(prefix: string, beforeMs: number): Promise<void> {
+    const folder = join(this.#root, prefix);
+    await this.#run('clearing up', prefix, async () => {
+      for (const item of await this.#items(folder)) {
+        if (!item.isFile() || !item.name.startsWith(TEMPORARY_PREFIX)) continue;
+        const path = join(folder, item.name);
+        // It may be finished by now.
+        const found = await lstat(path).catch(() => undefined);
+        if (found !== undefined && found.mtimeMs < beforeMs) await unlink(path).catch(() => undefined);
+      }
+    });
+  }
+
   close(): void {
     // Nothing is kept open.
   }

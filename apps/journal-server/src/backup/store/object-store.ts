@@ -42,6 +42,12 @@ export interface ObjectStore {
   list(prefix: string, after?: string): AsyncIterable<ObjectInfo>;
   /** Removes objects; those that are gone already are no error. */
   remove(keys: readonly string[]): Promise<void>;
+  /**
+   * Removes what writers that died have left in the folder `prefix` (which ends with `/`) and not touched since `beforeMs`
+   * (milliseconds since 1970, by the store's clock). Nothing of it was ever an object. A store that clears up by itself
+   * does nothing.
+   */
+  removeUnfinished(prefix: string, beforeMs: number): Promise<void>;
   close(): void;
 }
 

@@ -222,6 +222,11 @@ export class S3Store implements ObjectStore {
     }
   }
 
+  /** The parts of an upload that was not completed are no objects; a rule of the bucket's lifecycle clears them up. */
+  removeUnfinished(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): void {
     this.#client.destroy();
   }
