@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { Doorkeeper } from '../src/front/doorkeeper.ts';
 import { stream } from '@pact-journal/journal-proto';
-import type { AddressLimits, UnaryMethod } from '../src/index.ts';
+import type { AddressLimits, Admit, UnaryMethod } from '../src/index.ts';
 import { openedAndReset, PREFACE } from './support/raw-frames.ts';
 import { BOOT_PATH, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
 
@@ -120,6 +120,35 @@ describe('an address that floods', () => {
     expect(outcomes.indexOf(true)).toBeGreaterThanOrEqual(60);
     const socket = { remoteAddress: 'a', once: () => undefined } as unknown as Socket;
     expect(doorkeeper.admits(socket, 600_001)).toBe(false);
+  });
+});
+
+describe('a caller', () => {
+  it('has at most 512 boots sent at once, on however many connections, and others are served meanwhile', async () => {
+    const admit: Admit = ({ headers }) => ({
+      type: 'admitted',
+      metadata: {},
+      expiresAtMs: Infinity,
+      share: headers['authorization'],
+    });
+    const { address, bootServer } = await start({ front: { admit } });
+    let begun = 0;
+    const readers = Array.from({ length: 3 }, () => session(address, { settings: { initialWindowSize: 0 } }));
+    for (const reader of readers) {
+      await once(reader, 'localSettings');
+      for (let count = 0; count < 200; count += 1) {
+        const request = reader.request({ ...CALL, authorization: 'mallory' }).on('error', () => undefined);
+        request.on('response', () => (begun += 1)).end(framed(bootRequest()));
+      }
+    }
+    await expect.poll(() => begun).toBe(512);
+    const other = await post(session(address), framed(bootRequest()), { authorization: 'alice' });
+    expect(other.trailers['grpc-status']).toBe('0');
+    expect(begun).toBe(512);
+    readers[0]?.destroy();
+    await expect.poll(() => begun).toBe(600);
+    for (const reader of readers) reader.destroy();
+    await expect.poll(() => bootServer.stats().bootsActive).toBe(0);
   });
 });
 

@@ -48,6 +48,8 @@ const EXPIRY_SWEEP_MS = 500;
 const RESETS_PER_SECOND = 33;
 /** A call costs little after it was begun, other than a boot; so more may begin. */
 const CALLS_SLICE_MS = 1;
+/** Boots of one caller that are sent at once. A node has one or two; who reads none of them keeps no more busy. */
+const BOOTS_UNDER_WAY_MAX = 512;
 
 /** A boot or subscription before it is served, for whoever decides whether it may be. */
 export interface FrontCall {
@@ -159,6 +161,8 @@ export class BootFront {
   readonly #stallWatch: StallWatch;
   /** Calls that are neither boots nor subscriptions: those that are answered here, and those that are not. */
   readonly #unary: UnaryHost;
+  /** Boots begin in slices of their own; here those of a caller wait that has many open, read or not. */
+  readonly #boots = new Turns({ sliceMs: Infinity }, BOOTS_UNDER_WAY_MAX);
   readonly #forwarding = new Slices({ sliceMs: CALLS_SLICE_MS });
   #floods = 0;
   #stalls = 0;
@@ -429,7 +433,13 @@ export class BootFront {
         : { type: 'subscribe' as const, ...decode(() => wire.SubscribeRequest.decode(message)) };
     const serve = (): void => {
       if (request.type === 'subscribe') return bootServer.subscribe(call, request);
-      bootServer.boot(call, request, parseMinSequence(singleValue(headers[MIN_SEQUENCE_KEY])));
+      const minSequence = parseMinSequence(singleValue(headers[MIN_SEQUENCE_KEY]));
+      this.#boots.run(call.share, () => {
+        if (call.closed) return Promise.resolve();
+        const over = new Promise<void>((resolve) => stream.once('close', resolve));
+        bootServer.boot(call, request, minSequence);
+        return over;
+      });
     };
     const decision = this.#authorize({ method, headers, metadata }, stream, request);
     if (decision === undefined) return serve();
