@@ -12,6 +12,7 @@ import {
   operationFromWire,
   overlayFromWire,
   overlayInfoFromWire,
+  pendingApprovalOf,
   policy as policyService,
   policyFromWire,
   policyToWire,
@@ -323,8 +324,8 @@ export class JournalClient extends ClusterCalls {
     const doing = `replacing the policy of ${vclusterId}`;
     const request = { vclusterId, policy: policyToWire(policy), author: identityToWire(author), message };
     return await this.#write(doing, policies.updatePolicy, request, options, (answer): PolicyReceipt => {
-      const { pendingApprovalId } = answer;
-      if (pendingApprovalId !== undefined) return { pending_approval: true, approval_id: pendingApprovalId };
+      const approvalId = pendingApprovalOf(answer);
+      if (approvalId !== undefined) return { pending_approval: true, approval_id: approvalId };
       if (!answer.success) throw new JournalClientError('refused', `${doing}: ${answer.error ?? 'refused'}`);
       return { policy_ref: answer.policyRef };
     });

@@ -1,5 +1,5 @@
 import type { EnforcementMode, RoleBinding, VClusterPolicy } from '@pact-journal/journal-state';
-import type { VClusterPolicy as WirePolicy } from '../gen/pact/policy.ts';
+import type { UpdatePolicyResponse, VClusterPolicy as WirePolicy } from '../gen/pact/policy.ts';
 import { nonEmpty, required, WireError } from './errors.ts';
 import { timestampFromWire, timestampToWire } from './time.ts';
 
@@ -80,4 +80,19 @@ function enforcementMode(value: string, field: string): EnforcementMode {
     field,
     `must be observe, warn or enforce, not ${JSON.stringify(value.slice(0, 40))}`,
   );
+}
+
+const PENDING_PREFIX = 'approval:';
+
+/** The `policy_ref` that answers for a policy which waits for a second person under this id. */
+export function pendingPolicyRef(approvalId: string): string {
+  return PENDING_PREFIX + approvalId;
+}
+
+/** The id under which a policy waits for a second person; undefined where this does not say that one does. */
+export function pendingApprovalOf(response: UpdatePolicyResponse): string | undefined {
+  const { success, policyRef } = response;
+  return !success && policyRef.startsWith(PENDING_PREFIX)
+    ? policyRef.slice(PENDING_PREFIX.length)
+    : undefined;
 }

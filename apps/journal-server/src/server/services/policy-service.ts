@@ -3,6 +3,7 @@ import { status } from '@grpc/grpc-js';
 import {
   decisionGivenFromWire,
   identityFromWire,
+  pendingPolicyRef,
   policy,
   policyFromWire,
   policyToWire,
@@ -39,12 +40,12 @@ export function policyService({
       const command = setPolicyOf(request, author);
       const { sequence, pendingApproval } = await writer.append(command, requestId);
       if (pendingApproval) {
-        const pendingApprovalId = String(sequence);
-        const error = `the policy in force wants a second person: approval ${pendingApprovalId} waits for one`;
-        return { success: false, policyRef: '', error, pendingApprovalId };
+        const id = String(sequence);
+        const error = `the policy in force wants a second person: approval ${id} waits for one`;
+        return { success: false, policyRef: pendingPolicyRef(id), error };
       }
       const policyRef = state().entry(sequence)?.policy?.policy_id ?? '';
-      return { success: true, policyRef, error: undefined, pendingApprovalId: undefined };
+      return { success: true, policyRef, error: undefined };
     }),
     evaluate: rpc.unary(methods.evaluate, (request, { caller, author }) => {
       const { authorized, policy_ref, reason, approval } = state().evaluate(

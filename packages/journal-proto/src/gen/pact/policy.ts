@@ -146,14 +146,10 @@ export interface UpdatePolicyRequest {
 export interface UpdatePolicyResponse {
   /** It is stored. */
   success: boolean;
-  /** The stored policy's id. */
+  /** The stored policy's id. "approval:ID" where it is not stored because it waits, under that id, for a second person. */
   policyRef: string;
-  /** Why not. */
-  error?:
-    | string
-    | undefined;
-  /** It waits for a second person under this id: it is not stored, and nothing is wrong. */
-  pendingApprovalId?: string | undefined;
+  /** Why it is not stored. */
+  error?: string | undefined;
 }
 
 /** Which approvals to list. */
@@ -1000,7 +996,7 @@ export const UpdatePolicyRequest: MessageFns<UpdatePolicyRequest> = {
 };
 
 function createBaseUpdatePolicyResponse(): UpdatePolicyResponse {
-  return { success: false, policyRef: "", error: undefined, pendingApprovalId: undefined };
+  return { success: false, policyRef: "", error: undefined };
 }
 
 export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
@@ -1013,9 +1009,6 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
     }
     if (message.error !== undefined) {
       writer.uint32(26).string(message.error);
-    }
-    if (message.pendingApprovalId !== undefined) {
-      writer.uint32(34).string(message.pendingApprovalId);
     }
     return writer;
   },
@@ -1057,14 +1050,6 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
             message.error = reader.string();
             continue;
           }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.pendingApprovalId = reader.string();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1085,7 +1070,6 @@ export const UpdatePolicyResponse: MessageFns<UpdatePolicyResponse> = {
     message.success = object.success ?? false;
     message.policyRef = object.policyRef ?? "";
     message.error = object.error ?? undefined;
-    message.pendingApprovalId = object.pendingApprovalId ?? undefined;
     return message;
   },
 };
