@@ -8,7 +8,8 @@
  * - `damaged`: an object is not what was written, or is missing where the others need it
  * - `foreignCluster`: the backup belongs to another cluster; `newerBackup`: to a newer version of this program
  * - `noSuchPoint`: the backup does not reach the sequence or time asked for
- * - `notEmpty`: the directory to restore into has something in it
+ * - `notEmpty`: the directory to restore into has something in it; `unusable`: that, or a temporary one,
+ *   cannot be made
  * - `invalidUrl`: the address of the store makes no sense
  */
 export type BackupErrorCode =
@@ -26,6 +27,7 @@ export type BackupErrorCode =
   | 'newerBackup'
   | 'noSuchPoint'
   | 'notEmpty'
+  | 'unusable'
   | 'invalidUrl';
 
 /** An operating error of backups. The message is one line that names the object and says what would be right. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toLogIndex, toTerm, type SnapshotSource, type StoredSnapshot } from '@pact-journal/raft-core';
 import { DirectorySnapshotStore, DiskFileSystem, isWalStorageError } from '@pact-journal/wal-storage';
-import { damagedObject, isBackupError } from './errors.ts';
+import { BackupError, damagedObject, isBackupError } from './errors.ts';
 import { chunkKey, snapshotKey } from './format/keys.ts';
 import type { Repository } from './format/repository.ts';
 import type { SnapshotRecord } from './format/snapshot-record.ts';
@@ -19,8 +19,18 @@ export class TemporarySnapshots {
     this.#directory = directory;
   }
 
+  /** Rejects with `unusable` where there is no place for it. */
   static async create(): Promise<TemporarySnapshots> {
-    return new TemporarySnapshots(await mkdtemp(join(tmpdir(), 'pact-journal-verify-')));
+    try {
+      return new TemporarySnapshots(await mkdtemp(join(tmpdir(), 'pact-journal-verify-')));
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? String(error.code) : 'for an unknown reason';
+      throw new BackupError(
+        'unusable',
+        `no temporary directory can be made in ${tmpdir()} (${why}); name another place in TMPDIR`,
+        { cause: error },
+      );
+    }
   }
 
   async open(clusterId: string): Promise<DirectorySnapshotStore> {

@@ -1,10 +1,16 @@
 /** What a restore to a point would take, before anything is fetched. */
 import type { BackupError } from './errors.ts';
 import type { Repository } from './format/repository.ts';
-import type { LogBatch } from './format/log-batch.ts';
 import { piecesOf, type SnapshotRecord } from './format/snapshot-record.ts';
 import type { Target } from './replay.ts';
-import { batchesAfter, lastBatch, noSuchPoint, readTimeline, type Timeline } from './timeline.ts';
+import {
+  batchesAfter,
+  lastBatch,
+  lastCommandTime,
+  noSuchPoint,
+  readTimeline,
+  type Timeline,
+} from './timeline.ts';
 import type { ListedBatch } from './format/repository.ts';
 
 export interface RestorePlan {
@@ -31,7 +37,6 @@ export interface Reach {
 /** Rejects with `notFound` (no backup), `noSuchPoint`, `damaged`, or as the store does. */
 export async function planRestore(repository: Repository, target: Target): Promise<RestorePlan> {
   const timeline = await readTimeline(repository);
-  const last = await lastBatch(repository, timeline);
   const newest = timeline.snapshots.at(-1);
   if (newest === undefined)
     throw noSuchPoint(
@@ -39,7 +44,7 @@ export async function planRestore(repository: Repository, target: Target): Promi
     );
   const { clusterId } = timeline.identity;
   const newestRecord = await repository.snapshot(newest.key, clusterId);
-  const reach = reachOf(newestRecord, last);
+  const reach = await reachOf(repository, timeline, newestRecord);
   if (target.kind === 'sequence' && reach.entries !== undefined && target.sequence >= reach.entries) {
     throw noSuchPoint(
       reach.entries === 0
@@ -55,13 +60,20 @@ export async function planRestore(repository: Repository, target: Target): Promi
   return { clusterId, target, snapshot, batches, sizeBytes, reach };
 }
 
-export function reachOf(newest: SnapshotRecord, last: LogBatch | undefined): Reach {
+/** Rejects with `damaged`, or as the store does. */
+export async function reachOf(
+  repository: Repository,
+  timeline: Timeline,
+  newest: SnapshotRecord,
+): Promise<Reach> {
+  const last = await lastBatch(repository, timeline);
   if (last === undefined || last.lastIndex <= newest.index)
     return { index: newest.index, entries: newest.entries, time: newest.clock, headHash: undefined };
+  const lastTime = last.lastTime ?? (await lastCommandTime(repository, timeline, newest.index));
   return {
     index: last.lastIndex,
     entries: last.checkpoint?.entries,
-    time: last.lastTime ?? newest.clock,
+    time: lastTime ?? newest.clock,
     headHash: last.checkpoint?.headHash,
   };
 }

@@ -4,9 +4,8 @@
  * received it; what they then agree on follows it.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   NO_NODE,
   toLogIndex,
@@ -17,10 +16,11 @@ import {
 } from '@pact-journal/raft-core';
 import { openWalStorage, type DirectorySnapshotStore } from '@pact-journal/wal-storage';
 import { fetchBatches } from './batches.ts';
-import { BackupError } from './errors.ts';
+import type { BackupError } from './errors.ts';
 import type { LogBatch } from './format/log-batch.ts';
 import type { Repository } from './format/repository.ts';
 import { fetchSnapshot, openSnapshots, TemporarySnapshots } from './pieces.ts';
+import { inWords, makeStaging, publish, removeStaging, requirePlace } from './place.ts';
 import type { RestorePlan } from './plan.ts';
 import { Replay, type Target } from './replay.ts';
 import { checkSuccession, noSuchPoint } from './timeline.ts';
@@ -53,41 +53,29 @@ export interface Restored {
   readonly digest: string;
 }
 
-/** Says of a directory that a restore is making it, so that a later one may remove it. */
-const MARKER = 'restoring.json';
-
 /** An id that no other cluster has: restored and old nodes can never take each other for their own. */
 export function newClusterId(source: string): string {
   const base = source.replace(/-restored-[0-9a-f]{8}$/u, '').slice(0, 100);
   return `${base}-restored-${randomBytes(4).toString('hex')}`;
 }
 
-/** Rejects with `notEmpty` where the directory holds something. */
-export async function requireEmpty(dataDir: string): Promise<void> {
-  const items = await listIfThere(dataDir);
-  if (items === undefined || items.length === 0) return;
-  throw new BackupError(
-    'notEmpty',
-    `${dataDir} is not empty (${items.slice(0, 3).join(', ')}${items.length > 3 ? ', ...' : ''}); restore into a new directory`,
-  );
-}
-
 /**
- * Rejects with `notEmpty`, `damaged` (naming the object), `noSuchPoint`, or as the store or the disk does; the target is
- * as it was then.
+ * Rejects with `notEmpty` or `unusable` (the directory), `full` (its disk), `damaged` (naming the object), `noSuchPoint`,
+ * or as the store or the disk does; the target is as it was then.
  */
 export async function restoreBackup(repository: Repository, options: RestoreOptions): Promise<Restored> {
-  const { dataDir, staging } = await requirePlace(options.dataDir);
-  await makeStaging(staging);
-  try {
-    const restored = await fill(repository, staging, options);
-    await rm(join(staging, MARKER));
-    await publish(staging, dataDir);
-    return restored;
-  } catch (error) {
-    await rm(staging, { recursive: true, force: true });
-    throw error;
-  }
+  const place = await requirePlace(options.dataDir);
+  return inWords(place.dataDir, async () => {
+    try {
+      await makeStaging(place);
+      const restored = await fill(repository, place.staging, options);
+      await publish(place);
+      return restored;
+    } catch (error) {
+      await removeStaging(place);
+      throw error;
+    }
+  });
 }
 
 /**
@@ -107,25 +95,6 @@ export async function rehearseRestore(repository: Repository, options: RestoreOp
   } finally {
     await temporary.remove();
   }
-}
-
-/** Where the result goes and where it is made. Rejects with `notEmpty` where either is taken. */
-async function requirePlace(path: string): Promise<{ readonly dataDir: string; readonly staging: string }> {
-  const dataDir = resolve(path);
-  await requireEmpty(dataDir);
-  const staging = join(dirname(dataDir), `${basename(dataDir)}.restoring`);
-  const items = await listIfThere(staging);
-  if (items === undefined || items.length === 0 || items.includes(MARKER)) return { dataDir, staging };
-  throw new BackupError(
-    'notEmpty',
-    `${staging} is needed for the restore and was not made by one; move it away`,
-  );
-}
-
-async function makeStaging(staging: string): Promise<void> {
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(staging, { recursive: true });
-  await writeFile(join(staging, MARKER), '{}\n');
 }
 
 async function fill(repository: Repository, staging: string, options: RestoreOptions): Promise<Restored> {
@@ -243,30 +212,4 @@ async function removeSource(staging: string, { snapshot }: RestorePlan, meta: Sn
   if (snapshot.index === meta.index && snapshot.term === meta.term) return;
   const name = `snap-${String(snapshot.term)}-${String(snapshot.index)}.json`;
   await rm(join(staging, 'raft', 'snapshots', name));
-}
-
-async function publish(staging: string, dataDir: string): Promise<void> {
-  await syncDirectory(join(staging, 'raft', 'snapshots'));
-  await syncDirectory(staging);
-  // Onto a directory that is still empty; anything in it by now makes this fail.
-  await rename(staging, dataDir);
-  await syncDirectory(dirname(dataDir));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-async function listIfThere(path: string): Promise<readonly string[] | undefined> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

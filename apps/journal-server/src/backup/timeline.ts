@@ -58,6 +58,23 @@ export async function lastBatch(
   return last === undefined ? undefined : repository.batch(last.key, identity.clusterId);
 }
 
+/**
+ * Time of the last command in the log, as far as the objects after `afterIndex` hold one: the last object may be all of a
+ * new leader's empty entries.
+ */
+export async function lastCommandTime(
+  repository: Repository,
+  { batches, identity }: Timeline,
+  afterIndex: number,
+): Promise<string | undefined> {
+  for (const { key } of batches.toReversed()) {
+    const { lastTime, lastIndex } = await repository.batch(key, identity.clusterId);
+    if (lastIndex <= afterIndex) return undefined;
+    if (lastTime !== null) return lastTime;
+  }
+  return undefined;
+}
+
 export function noSuchPoint(what: string): BackupError {
   return new BackupError('noSuchPoint', what);
 }

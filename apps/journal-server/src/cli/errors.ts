@@ -54,6 +54,7 @@ const TYPED_FAILURES: ReadonlyMap<string, CliErrorCode> = new Map([
   ['newerBackup', 'refused'],
   ['noSuchPoint', 'refused'],
   ['notEmpty', 'refused'],
+  ['unusable', 'refused'],
   ['checksumMismatch', 'damaged'],
   ['locked', 'refused'],
   ['permission', 'refused'],

@@ -1,5 +1,5 @@
 /** How an export begins: what is a point of its own from then on, what another one may go on from, and who tries again. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
@@ -81,6 +81,30 @@ test('an export goes on from a snapshot whose last command was a repeated one', 
   });
   expect(await verified(url)).toMatchObject({ findings: [], gaps: 0, state: { entryCount: 5 } });
 }, 120_000);
+
+test("a backup reaches its last command although what was exported last is a new leader's empty entry", async () => {
+  const place = join(directory, 'reach');
+  mkdirSync(place);
+  const reach = async (): Promise<{ readonly index: number; readonly time: string }> => {
+    const { stdout } = await runHere(['backup', 'list', place, '--json']);
+    return (JSON.parse(stdout) as { readonly reach: { readonly index: number; readonly time: string } })
+      .reach;
+  };
+  await withCluster(1, place, [], async ({ cluster, commit, exported }) => {
+    await exported();
+    await commit(2);
+    await exported();
+    const before = await reach();
+    expect(before.time > '2').toBe(true);
+    const leader = await cluster.leader();
+    await leader.kill('SIGTERM');
+    cluster.startNode(leader.place.id);
+    await cluster.leader();
+    await exported();
+    await vi.waitFor(async () => expect((await reach()).index).toBeGreaterThan(before.index), WAIT);
+    expect((await reach()).time).toBe(before.time);
+  });
+}, 60_000);
 
 test('a leader that cannot begin at first says why and begins as soon as it can', async () => {
   const id = toNodeId(1);

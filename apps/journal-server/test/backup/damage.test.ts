@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -210,13 +211,21 @@ test('a restore says no in words and leaves nothing behind', async () => {
   const full = join(directory, 'full');
   mkdirSync(full);
   copyFileSync(join(sound, 'backup.json'), join(full, 'somebody-elses'));
+  const link = join(directory, 'link');
+  symlinkSync(full, link);
   const attempt = (...args: string[]) => runHere(['restore', '--from', sound, ...args]);
   const target = join(directory, 'refused');
   const cases: readonly (readonly [readonly string[], number, string])[] = [
     [['--data-dir', full], 4, 'not empty'],
+    [['--data-dir', join(full, 'somebody-elses')], 4, 'it is no directory'],
+    [['--data-dir', join(full, 'somebody-elses', 'below')], 4, 'no directory (ENOTDIR)'],
+    [['--data-dir', link], 4, 'it is a link'],
+    [['--data-dir', '/proc'], 4, 'it is a mount point'],
     [['--data-dir', target, '--to-sequence', '6'], 4, 'the last one is 5'],
     [['--data-dir', target, '--to-time', '1999-01-01T00:00:00Z'], 0, ''],
     [['--data-dir', target, '--to-time', 'yesterday'], 2, 'is not a time'],
+    [['--data-dir', target, '--to-time', '2026-02-30T00:00:00Z'], 2, 'is not a time'],
+    [['--data-dir', target, '--to-time', '2026-11-24T08:00:00'], 2, 'with its zone'],
     [['--data-dir', target, '--from-cluster', 'other'], 4, 'backup of cluster pact, not other'],
     [['--data-dir', target, '--same-cluster-id', '--cluster-id', 'other'], 4, '--same-cluster-id'],
     [['--data-dir', target, '--same-cluster-id', '--as-new-cluster'], 2, 'cannot be used with'],
@@ -230,6 +239,43 @@ test('a restore says no in words and leaves nothing behind', async () => {
   const nowhere = await runHere(['restore', '--from', dirname(full), '--data-dir', target]);
   expect(nowhere.code).toBe(4);
   expect(readdirSync(directory).filter((name) => name.includes('restoring'))).toEqual([]);
+});
+
+test('a place that this user may not write to is refused in words before anything is fetched', async () => {
+  const closed = join(directory, 'closed');
+  mkdirSync(closed, { mode: 0o500 });
+  const { geteuid, seteuid } = process;
+  const isRoot = geteuid?.() === 0;
+  for (const dry of [[], ['--dry-run']]) {
+    // Root may write everywhere, so it is somebody else for the time of the attempt.
+    if (isRoot) seteuid?.(65_534);
+    const result = await runHere([
+      'restore',
+      '--from',
+      sound,
+      '--data-dir',
+      join(closed, 'x'),
+      ...dry,
+    ]).finally(() => {
+      if (isRoot) seteuid?.(0);
+    });
+    expect(result).toMatchObject({ code: 4, stdout: '' });
+    expect(failureLine(result)).toContain('no permission (EACCES)');
+  }
+});
+
+test('a time after the end of the backup is said to be one', async () => {
+  const target = join(directory, 'later');
+  const args = ['restore', '--from', sound, '--data-dir', target, '--to-time', '2999-01-01T00:00:00Z'];
+  for (const dry of [['--dry-run'], []]) {
+    const result = await runHere([...args, ...dry, '--json']);
+    const { warnings } = JSON.parse(result.stdout) as { readonly warnings: readonly string[] };
+    expect(result.code).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/does not reach 2999-.*sequence 5 of 20/u)]);
+    expect(result.stderr).toBe(`warning: ${String(warnings[0])}\n`);
+  }
+  // Nobody else reads what was restored.
+  expect(statSync(target).mode & 0o777).toBe(0o700);
 });
 
 test('--dry-run reads all that a restore reads, says what that would give, and leaves nothing behind', async () => {

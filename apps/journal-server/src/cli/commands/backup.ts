@@ -5,7 +5,7 @@ import { piecesOf, type SnapshotRecord } from '../../backup/format/snapshot-reco
 import { reachOf, type Reach } from '../../backup/plan.ts';
 import { prune } from '../../backup/retention.ts';
 import { STORE_URL_HELP } from '../../backup/store/open-store.ts';
-import { lastBatch, readTimeline } from '../../backup/timeline.ts';
+import { readTimeline } from '../../backup/timeline.ts';
 import type { CliContext } from '../context.ts';
 import { withJournal } from '../journal.ts';
 import { parseCount, parseDuration } from '../parse.ts';
@@ -168,7 +168,7 @@ async function readAll(repository: Repository): Promise<{
   const snapshots: SnapshotRecord[] = [];
   for (const { key } of timeline.snapshots) snapshots.push(await repository.snapshot(key, clusterId));
   const newest = snapshots.at(-1);
-  const reach = newest === undefined ? undefined : reachOf(newest, await lastBatch(repository, timeline));
+  const reach = newest === undefined ? undefined : await reachOf(repository, timeline, newest);
   return { clusterId, snapshots, reach };
 }
 

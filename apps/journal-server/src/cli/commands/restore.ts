@@ -1,15 +1,11 @@
 /** `pact-journal restore`: a new data directory from a backup, as of any sequence or time in it. */
+import { timestampToMs } from '@pact-journal/journal-state';
 import { Option, type Command } from 'commander';
 import { Repository } from '../../backup/format/repository.ts';
+import { requirePlace } from '../../backup/place.ts';
 import { planRestore, type RestorePlan } from '../../backup/plan.ts';
 import type { Target } from '../../backup/replay.ts';
-import {
-  newClusterId,
-  rehearseRestore,
-  requireEmpty,
-  restoreBackup,
-  type Restored,
-} from '../../backup/restore.ts';
+import { newClusterId, rehearseRestore, restoreBackup, type Restored } from '../../backup/restore.ts';
 import { CountedStore } from '../../backup/store/counted-store.ts';
 import { STORE_URL_HELP } from '../../backup/store/open-store.ts';
 import {
@@ -96,7 +92,7 @@ async function run(
   const founding = founders(config, readVersion());
   if (founding === undefined)
     throw new CliError('usage', 'a restored node starts a cluster; it cannot join one (cluster.join)');
-  await requireEmpty(dataDir);
+  await requirePlace(dataDir);
   const counted = new CountedStore(given.store);
   const repository = new Repository(counted);
   const plan = await planRestore(repository, targetOf(flags));
@@ -117,6 +113,7 @@ async function run(
     learners: founding.learners,
     onProgress: ({ doneBytes, entries }) => progress.update(doneBytes, entries),
   }).finally(() => progress.stop());
+  for (const warning of warningsOf(plan, restored)) context.out.warn(warning);
   if (dry) printRehearsed(context, plan, restored, { ...where, readBytes: counted.readBytes });
   else printRestored(context, plan, restored, where);
 }
@@ -165,10 +162,23 @@ function clusterIdOf(
   return given === undefined || given === plan.clusterId ? newClusterId(plan.clusterId) : given;
 }
 
+/** With its zone, so that it means the same on every machine. */
 function parseTime(text: string): string {
-  const ms = Date.parse(text);
-  if (!Number.isNaN(ms) && /^\d{4}-\d{2}-\d{2}/u.test(text)) return new Date(ms).toISOString();
-  throw new CliError('usage', `--to-time: "${text}" is not a time such as 2026-11-24T08:00:00Z`);
+  const ms = timestampToMs(text);
+  if (ms !== undefined) return new Date(ms).toISOString();
+  throw new CliError(
+    'usage',
+    `--to-time: "${text}" is not a time with its zone, such as 2026-11-24T08:00:00Z or 2026-11-24T09:00:00+01:00`,
+  );
+}
+
+/** What nobody may take for more than it is: the cluster may have gone on until then, and the backup does not know it. */
+function warningsOf({ target, reach }: RestorePlan, { clock, entries }: Restored): readonly string[] {
+  if (target.kind !== 'time' || target.time <= reach.time) return [];
+  const last = entries === 0 ? 'without an entry' : `sequence ${String(entries - 1)} of ${clock}`;
+  return [
+    `the backup does not reach ${target.time}, only log index ${String(reach.index)}: its end is ${last}, and what was committed after that is not in it`,
+  ];
 }
 
 function describeTarget({ target }: RestorePlan): string {
@@ -204,6 +214,7 @@ function printRehearsed(
       read_bytes: readBytes,
       would_restore: outcomeJson(restored),
       reach: reachJson(reach),
+      warnings: warningsOf(plan, restored),
     });
   }
   const { entries, clock, headHash, digest } = restored;
@@ -249,6 +260,7 @@ function printRestored(
       node_id: nodeId,
       ...outcomeJson(restored),
       reach: reachJson(plan.reach),
+      warnings: warningsOf(plan, restored),
     });
   }
   printFields(context.out, [
