@@ -82,17 +82,13 @@ function enforcementMode(value: string, field: string): EnforcementMode {
   );
 }
 
-const PENDING_PREFIX = 'approval:';
-
-/** The `policy_ref` that answers for a policy which waits for a second person under this id. */
-export function pendingPolicyRef(approvalId: string): string {
-  return PENDING_PREFIX + approvalId;
+/** The `error` that answers for a policy which waits for a second person under this id. */
+export function pendingPolicyError(approvalId: string): string {
+  return `the policy in force wants a second person: approval ${approvalId} waits for one`;
 }
 
 /** The id under which a policy waits for a second person; undefined where this does not say that one does. */
-export function pendingApprovalOf(response: UpdatePolicyResponse): string | undefined {
-  const { success, policyRef } = response;
-  return !success && policyRef.startsWith(PENDING_PREFIX)
-    ? policyRef.slice(PENDING_PREFIX.length)
-    : undefined;
+export function pendingApprovalOf({ success, error }: UpdatePolicyResponse): string | undefined {
+  const id = / wants a second person: approval (\d+) waits for one$/.exec(error ?? '')?.[1];
+  return success ? undefined : id;
 }

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import {
   decisionGivenFromWire,
   identityFromWire,
-  pendingPolicyRef,
+  pendingPolicyError,
   policy,
   policyFromWire,
   policyToWire,
@@ -40,9 +40,7 @@ export function policyService({
       const command = setPolicyOf(request, author);
       const { sequence, pendingApproval } = await writer.append(command, requestId);
       if (pendingApproval) {
-        const id = String(sequence);
-        const error = `the policy in force wants a second person: approval ${id} waits for one`;
-        return { success: false, policyRef: pendingPolicyRef(id), error };
+        return { success: false, policyRef: '', error: pendingPolicyError(String(sequence)) };
       }
       const policyRef = state().entry(sequence)?.policy?.policy_id ?? '';
       return { success: true, policyRef, error: undefined };

@@ -146,9 +146,9 @@ export interface UpdatePolicyRequest {
 export interface UpdatePolicyResponse {
   /** It is stored. */
   success: boolean;
-  /** The stored policy's id. "approval:ID" where it is not stored because it waits, under that id, for a second person. */
+  /** The stored policy's id. */
   policyRef: string;
-  /** Why it is not stored. */
+  /** Why it is not stored: refused, or waiting for a second person, under the approval that is named. */
   error?: string | undefined;
 }
 
