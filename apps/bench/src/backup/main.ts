@@ -1,7 +1,7 @@
 /**
  * Backups: what a full one takes, what a second one adds, how fast it is restored; how far the export is behind under
  * load and what it costs commits; what comparing replicas costs. `--entries N` (1,000,000), `--added N` (1,000),
- * `--rounds N` (5), `--seconds N` (5) and `--only full|cost`.
+ * `--clusters N` (3 pairs of them), `--rounds N` (5 turns a cluster), `--seconds N` (3 a turn) and `--only full|cost`.
  */
 import { parseArgs } from 'node:util';
 import { inDirectory } from '../journal-load/child.ts';
@@ -16,8 +16,9 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     options: {
       entries: { type: 'string', default: '1000000' },
       added: { type: 'string', default: '1000' },
+      clusters: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
       only: { type: 'string' },
     },
   });
@@ -29,20 +30,27 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     `applying a command takes ${String(round(applyUs))} us, a digest, taken every 256 of them and each second, ${String(round(digestUs))} us: ${String(round((100 * digestUs) / (256 * applyUs)))} %`,
   );
   if (values.only !== 'full') {
-    const { plain, exporting, lagP50Seconds, lagP99Seconds } = await measureCost(
-      Number(values.rounds),
-      Number(values.seconds) * 1_000,
-    );
-    ours['cost'] = { plain, exporting, lag_p50_s: round(lagP50Seconds), lag_p99_s: round(lagP99Seconds) };
-    ratios['commit p50 without to with export'] = round(plain.p50Ms / exporting.p50Ms);
-    ratios['commit p99 without to with export'] = round(plain.p99Ms / exporting.p99Ms);
-    const added = (of: 'p50Ms' | 'p99Ms'): string => {
-      const percent = (100 * (exporting[of] - plain[of])) / plain[of];
-      return `${plain[of].toFixed(2)} to ${exporting[of].toFixed(2)} ms, ${percent.toFixed(1)} %`;
+    const { plain, exporting, added, lagP50Seconds, lagP99Seconds } = await measureCost({
+      clusters: Number(values.clusters),
+      rounds: Number(values.rounds),
+      durationMs: Number(values.seconds) * 1_000,
+    });
+    ours['cost'] = {
+      plain,
+      exporting,
+      added,
+      lag_p50_s: round(lagP50Seconds),
+      lag_p99_s: round(lagP99Seconds),
     };
+    ratios['commit p50 without to with export'] = round(1 / (1 + added.p50Ms));
+    ratios['commit p99 without to with export'] = round(1 / (1 + added.p99Ms));
+    const percent = (of: keyof typeof added): string =>
+      `${added[of] < 0 ? '' : '+'}${(100 * added[of]).toFixed(1)} %`;
     print(
-      `lag under load: p50 ${String(round(lagP50Seconds))} s, p99 ${String(round(lagP99Seconds))} s; the export takes ` +
-        `the median commit from ${added('p50Ms')}, the 99th percentile from ${added('p99Ms')} (medians of the rounds)`,
+      `the export costs the median commit ${percent('p50Ms')} (of ${plain.p50Ms.toFixed(2)} ms), ` +
+        `the 99th percentile ${percent('p99Ms')}, throughput ${percent('commitsPerSecond')}, CPU time a commit ` +
+        `${percent('cpuPerThousand')} (medians of pairs of turns); lag under load: p50 ${String(round(lagP50Seconds))} s, ` +
+        `p99 ${String(round(lagP99Seconds))} s`,
     );
   }
   if (values.only !== 'cost') {
