@@ -1,14 +1,15 @@
 /** Which restore points are kept, and what can go without breaking one of them. */
+import { timestampToMs } from '@pact-journal/journal-state';
 import type { ListedBatch, ListedSnapshot, Repository } from './format/repository.ts';
 import { FOLDERS, parseChunkKey, parseWriterKey, WRITERS } from './format/keys.ts';
-import { piecesOf } from './format/snapshot-record.ts';
+import { piecesOf, type SnapshotRecord } from './format/snapshot-record.ts';
 import { listAll } from './store/object-store.ts';
 import { readTimeline } from './timeline.ts';
 
 export interface Retention {
   /** So many of the newest snapshots are kept; at least 1. */
   readonly keepCount: number;
-  /** And all that are younger than this. */
+  /** And all that it takes to restore any point that is younger than this. */
   readonly keepAgeMs: number;
 }
 
@@ -17,7 +18,7 @@ export interface PruneReport {
   readonly logObjects: number;
   readonly chunks: number;
   readonly freedBytes: number;
-  /** What is kept: the earliest index from which every later point can be restored. */
+  /** From this index on every point can be restored; undefined where there is no snapshot. */
   readonly oldestIndex: number | undefined;
 }
 
@@ -29,6 +30,8 @@ const KEPT_WRITERS = 10;
  * Removes what the retention does not ask for: snapshots first, so that nothing that is left refers to anything that
  * is gone, wherever it is interrupted. Log is kept from the oldest kept snapshot on. Rejects with `damaged` (and
  * removes nothing) where a kept snapshot cannot be read, or as the store does.
+ *
+ * `nowMs` is the time here, in milliseconds since 1970. Ages do not depend on it alone: see {@link soundNow}.
  */
 export async function prune(
   repository: Repository,
@@ -37,40 +40,52 @@ export async function prune(
   options: { readonly dryRun?: boolean } = {},
 ): Promise<PruneReport> {
   const { snapshots, batches, identity } = await readTimeline(repository);
-  const { kept, dropped } = divide(snapshots, retention, nowMs);
+  const newest = snapshots.at(-1);
+  // Without a restore point there is no telling what the next one will need.
+  if (newest === undefined)
+    return { snapshots: 0, logObjects: 0, chunks: 0, freedBytes: 0, oldestIndex: undefined };
+  const newestRecord = await repository.snapshot(newest.key, identity.clusterId);
+  const soundMs = soundNow(nowMs, newest, newestRecord);
   const needed = new Set<string>();
-  for (const { key } of kept) {
-    const record = await repository.snapshot(key, identity.clusterId);
+  let oldest = newest;
+  let kept = 0;
+  for (const listed of snapshots.toReversed()) {
+    const record =
+      listed === newest ? newestRecord : await repository.snapshot(listed.key, identity.clusterId);
     for (const { sha256 } of piecesOf(record)) needed.add(sha256);
+    oldest = listed;
+    kept += 1;
+    // From the first one at or before that moment every point after it is reached.
+    if (kept >= retention.keepCount && clockMs(record) <= soundMs - retention.keepAgeMs) break;
   }
-  const oldestIndex = kept[0]?.index;
-  const log = oldestIndex === undefined ? [] : coveredBy(batches, oldestIndex);
-  const chunks = await unneededChunks(repository, needed, nowMs - UPLOAD_GRACE_MS);
+  const dropped = snapshots.slice(0, snapshots.length - kept);
+  const log = coveredBy(batches, oldest.index);
+  const chunks = await unneededChunks(repository, needed, soundMs - UPLOAD_GRACE_MS);
   const going = [dropped, log, chunks, await oldWriters(repository)];
   if (options.dryRun !== true) {
     for (const objects of going) await repository.store.remove(objects.map(({ key }) => key));
-    for (const folder of FOLDERS) await repository.store.removeUnfinished(folder, nowMs - UPLOAD_GRACE_MS);
+    for (const folder of FOLDERS) await repository.store.removeUnfinished(folder, soundMs - UPLOAD_GRACE_MS);
   }
   return {
     snapshots: dropped.length,
     logObjects: log.length,
     chunks: chunks.length,
     freedBytes: going.flat().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    oldestIndex,
+    oldestIndex: oldest.index,
   };
 }
 
-function divide(
-  snapshots: readonly ListedSnapshot[],
-  { keepCount, keepAgeMs }: Retention,
-  nowMs: number,
-): { readonly kept: readonly ListedSnapshot[]; readonly dropped: readonly ListedSnapshot[] } {
-  const byCount = Math.max(0, snapshots.length - Math.max(1, keepCount));
-  // By age: all from the first that is young enough on, so that the log between kept snapshots has no holes.
-  const young = snapshots.findIndex(({ modifiedMs }) => modifiedMs >= nowMs - keepAgeMs);
-  const from = young < 0 ? byCount : Math.min(byCount, young);
-  return { kept: snapshots.slice(from), dropped: snapshots.slice(0, from) };
+/**
+ * The time that ages are measured to: the smallest of what this machine's clock says, what the journal's own time was at
+ * the newest snapshot, and what the store's clock was when it took that. A clock that is ahead then makes nothing look
+ * older than it is as long as one of the three is right; one that is behind only has more kept.
+ */
+function soundNow(nowMs: number, newest: ListedSnapshot, record: SnapshotRecord): number {
+  return Math.min(nowMs, newest.modifiedMs, clockMs(record));
 }
+
+/** Of a snapshot without a command in it, the beginning of time. */
+const clockMs = ({ clock }: SnapshotRecord): number => timestampToMs(clock) ?? 0;
 
 /** Log objects all of whose entries are in the snapshot: those that end before the next one begins at or below it. */
 function coveredBy(batches: readonly ListedBatch[], index: number): readonly ListedBatch[] {

@@ -245,7 +245,7 @@ export const settings = {
       duration(0, 10_000 * 86_400_000),
       'backup-keep-age',
       7 * 86_400_000,
-      'exported snapshots that are younger are kept whatever their number, and all log after the oldest one kept',
+      'any point that is younger can be restored, however many snapshots that takes',
     ),
   },
   raft: {

@@ -186,8 +186,10 @@ class Leadership {
 
   #goOnFrom(newest: SnapshotRecord | undefined, runFirstIndex: number): void {
     this.#anchored = newest !== undefined && newest.index >= runFirstIndex - 1;
-    const age = newest === undefined ? Infinity : Date.now() - Date.parse(newest.createdAt);
-    this.#snapshotDueMs = this.#anchored ? performance.now() + this.#options.snapshotIntervalMs - age : 0;
+    const ageMs = newest === undefined ? Infinity : Date.now() - Date.parse(newest.createdAt);
+    // Where the clocks differ, one interval is the longest that the next snapshot is put off.
+    const leftMs = this.#options.snapshotIntervalMs - Math.max(0, ageMs);
+    this.#snapshotDueMs = this.#anchored ? performance.now() + leftMs : 0;
   }
 
   /** A snapshot of now, uploaded beside what follows it. */

@@ -59,7 +59,6 @@ export function encodeBatch(
   entries: readonly Entry[],
 ): { readonly bytes: Uint8Array; readonly sha256: string; readonly rawSizeBytes: number } {
   const raw = Buffer.concat(entries.flatMap(encodeEntry));
-  const times = entries.map(commandTime).filter((time) => time !== undefined);
   const { checkpoint } = header;
   const sealed = sealObject(
     'log',
@@ -71,8 +70,8 @@ export function encodeBatch(
       last_index: header.lastIndex,
       run_first_index: header.runFirstIndex,
       previous: header.previous,
-      first_time: times[0] ?? null,
-      last_time: times.at(-1) ?? null,
+      first_time: firstTimeOf(entries) ?? null,
+      last_time: firstTimeOf(entries.toReversed()) ?? null,
       checkpoint:
         checkpoint === null
           ? null
@@ -82,6 +81,15 @@ export function encodeBatch(
     compress(raw, { compressionLevel: COMPRESSION_LEVEL }),
   );
   return { ...sealed, rawSizeBytes: raw.length };
+}
+
+/** Of the first command among them; only as many entries are looked at as it takes. */
+function firstTimeOf(entries: readonly Entry[]): string | undefined {
+  for (const entry of entries) {
+    const time = commandTime(entry);
+    if (time !== undefined) return time;
+  }
+  return undefined;
 }
 
 function encodeEntry({ index, term, type, data }: Entry): Uint8Array[] {

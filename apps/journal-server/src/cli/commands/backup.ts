@@ -126,7 +126,7 @@ function registerPrune(backup: Command, context: CliContext): void {
     .option('--keep-count <n>', 'newest snapshots to keep', parseCount('--keep-count', 1), 24)
     .option(
       '--keep-age <duration>',
-      'keep all that are younger, for example 7d',
+      'keep all that restoring any younger point takes, for example 7d',
       parseDuration('--keep-age'),
       7 * 86_400,
     )
