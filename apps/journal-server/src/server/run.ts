@@ -1,7 +1,7 @@
 /** A server's life in a process: started, announced, and stopped by a signal, by its parent or by a fatal error. */
-import { existsSync, readdirSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { constants } from 'node:os';
 import type { ServerConfig } from '../config/index.ts';
+import { lowerPriority } from '../priority.ts';
 import { changeLevelOnSignal, type Logger } from './log.ts';
 import type { NodeLine } from './node-line.ts';
 import { startServer, type RunningServer } from './server.ts';
@@ -28,7 +28,7 @@ export interface RunOptions {
  * asked to before it was ready. Rejects with `ServerError` where it could not start or has stopped for good.
  */
 export async function runServer({ config, log, version, stopRequest, onReady }: RunOptions): Promise<void> {
-  if (config.node.niceness > 0) lowerPriority(config.node.niceness);
+  lowerPriority(config.node.niceness);
   boundYoungGeneration();
   const endLevelChanges = changeLevelOnSignal(log);
   const starting = new AbortController();
@@ -73,19 +73,6 @@ async function untilDone(
   return outcome.between;
 }
 
-/** On Linux a priority is a thread's: those that there are already get it too, later ones inherit it. */
-function lowerPriority(niceness: number): void {
-  const threads = existsSync(THREADS) ? readdirSync(THREADS).map(Number) : [process.pid];
-  for (const thread of threads) {
-    try {
-      setPriority(thread, niceness);
-    } catch {
-      // A thread that ended meanwhile needs no priority.
-    }
-  }
-}
-
-const THREADS = '/proc/self/task';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**

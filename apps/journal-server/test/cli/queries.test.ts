@@ -376,6 +376,8 @@ test('a storm of boots verifies every payload and reports', async () => {
     '300',
     '--concurrency',
     '50',
+    '--niceness',
+    '0',
   ]);
   expect(report).toMatchObject({ nodes: 300, succeeded: 300, failed: 0, failures: {} });
   for (const field of ['duration_s', 'boots_per_s', 'mb_per_s', 'p50_ms', 'p99_ms', 'max_ms'])
@@ -383,7 +385,18 @@ test('a storm of boots verifies every payload and reports', async () => {
 });
 
 test('a storm on an unknown virtual cluster reports the failures and is refused', async () => {
-  const result = await run(['storm', '--vcluster', 'nobody', '--nodes', '5', '--concurrency', '2', '--json']);
+  const result = await run([
+    'storm',
+    '--vcluster',
+    'nobody',
+    '--nodes',
+    '5',
+    '--concurrency',
+    '2',
+    '--niceness',
+    '0',
+    '--json',
+  ]);
   expect(JSON.parse(result.stdout)).toMatchObject({
     nodes: 5,
     succeeded: 0,

@@ -1,9 +1,13 @@
-/** What a boot storm verifies and measures, held against bodies laid out by the test. */
+/** What a boot storm verifies and measures, held against bodies laid out by the test, and what it leaves to others. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { getPriority } from 'node:os';
 import { stream } from '@pact-journal/journal-proto';
 import { describe, expect, test } from 'vitest';
 import { percentile, StormStatistics } from '../../src/cli/storm/statistics.ts';
 import { CorruptPayload, PayloadVerifier, type VerifiedBoot } from '../../src/cli/storm/verification.ts';
+import { startCli } from './run-cli.ts';
 
 const overlay = Buffer.from('a compressed overlay in three pieces');
 const delta = Buffer.from('{"kernel":[]}');
@@ -205,3 +209,27 @@ describe('the report', () => {
     for (const fraction of [0, 0.5, 0.99, 1]) expect(percentile([42], fraction)).toBe(42);
   });
 });
+
+test.skipIf(process.platform === 'win32')(
+  'a storm gives way to the server on the same machine, unless it is told not to',
+  async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const endpoint = `127.0.0.1:${String((silent.address() as AddressInfo).port)}`;
+    const niceness = async (...flags: readonly string[]): Promise<number> => {
+      const connected = once(silent, 'connection');
+      const child = startCli(['storm', '--vcluster', 'v', '--nodes', '1', '--endpoint', endpoint, ...flags]);
+      const ended = once(child, 'close');
+      await connected;
+      const priority = getPriority(child.pid);
+      child.kill('SIGKILL');
+      await ended;
+      return priority;
+    };
+    const own = getPriority();
+    expect(await niceness('--niceness', '0')).toBe(own);
+    expect(await niceness('--niceness', '19')).toBe(19);
+    if (own <= 10) expect(await niceness()).toBe(10);
+    silent.close();
+  },
+);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
 import { tlsOptions } from '../channel.ts';
 import { CliError } from '../errors.ts';
+import { lowerPriority } from '../../priority.ts';
 import { parseCount, parseDuration } from '../parse.ts';
 import type { StormReport } from '../storm/statistics.ts';
 import { formatCount, printFields } from '../tables.ts';
@@ -13,6 +14,7 @@ interface StormFlags {
   readonly concurrency: number;
   readonly nodePrefix: string;
   readonly timeout: number;
+  readonly niceness: number;
 }
 
 export function register(program: Command, context: CliContext): void {
@@ -27,7 +29,14 @@ export function register(program: Command, context: CliContext): void {
     .option('--concurrency <n>', 'boots at once', parseCount('--concurrency', 1, 100_000), 1000)
     .option('--node-prefix <text>', "the nodes' names: prefix and number", 'storm-')
     .option('--timeout <duration>', 'for one boot', parseDuration('--timeout'), 30)
+    .option(
+      '--niceness <n>',
+      'CPU priority that the storm gives up (nice(1)): nodes take none from a server on the same machine',
+      parseCount('--niceness', 0, 19),
+      10,
+    )
     .action(async (flags: StormFlags) => {
+      lowerPriority(flags.niceness);
       const [{ runStorm }, { decodeOverlay }, { startProgress }] = await Promise.all([
         import('../storm/storm.ts'),
         import('../boot.ts'),
