@@ -17,7 +17,7 @@ export type { Admission, Admit, Admitted, FrontRequest, Refused } from './front/
 export type { AddressLimits } from './front/doorkeeper.ts';
 export { FRONT_KEY_PREFIX } from './front/forwarder.ts';
 export { BootFront, FRONT_PEER_KEY } from './front/front.ts';
-export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd, FrontTls } from './front/front.ts';
+export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd, FrontTls } from './front/options.ts';
 export type { UnaryCall, UnaryMethod } from './front/unary.ts';
 export type { CallStatus } from './server/call.ts';
 export {

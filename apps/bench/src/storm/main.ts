@@ -1,9 +1,10 @@
 /**
  * `storm`: 10,000 nodes boot on 1,000 connections from one journal server (a group of one: it orders and serves), by
- * the `storm` command on the same machine, which gives way to the server where both want the same core. This process commits meanwhile, as administrators do: at a steady pace that
- * does not wait for answers, so that a stall shows in every commit that falls into it. A commit counts from when it was
- * sent; how late this process was at sending, because it did not get a core in time, is told apart. What the storm took,
- * what commits waited, and the most memory that the server had.
+ * the `storm` command on the same machine, which gives way to the server where both want the same core. This process
+ * commits meanwhile, as administrators do: at a steady pace that does not wait for answers, so that a stall shows in
+ * every commit that falls into it. A commit counts from when it was sent; how late this process was at sending, because
+ * it did not get a core in time, is told apart. What the storm took, what commits waited, and the most memory that the
+ * server had.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
