@@ -177,20 +177,35 @@ describe('a connection', () => {
     await served(bystander);
   });
 
-  it('whose resets come in the same breath as its calls is ended before they are all read', async () => {
-    const { address, front, bootServer } = await start({
-      front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
-    });
-    const bystander = session(address);
-    await served(bystander);
-    const flooder = connect(Number(address.split(':')[1]), '127.0.0.1').resume();
-    flooder.on('error', () => undefined).write(Buffer.concat([PREFACE, openedAndReset(20_000)]));
-    await once(flooder, 'close');
-    expect(front.stats().floods).toBe(1);
-    expect(bootServer.stats().bootsAdmitted).toBeLessThan(2_000);
-    expect(bootServer.stats().bootsActive).toBe(0);
-    expect(await knock(address)).toBe(false);
-    await served(bystander);
+  it.each([
+    ['CANCEL', constants.NGHTTP2_CANCEL],
+    ['NO_ERROR', constants.NGHTTP2_NO_ERROR],
+  ])(
+    'whose resets (%s) come in the same breath as its calls is ended before they cost much',
+    async (_, code) => {
+      const { address, front, bootServer } = await start({
+        front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
+      });
+      const bystander = session(address);
+      await served(bystander);
+      const flooder = connect(Number(address.split(':')[1]), '127.0.0.1').resume();
+      flooder.on('error', () => undefined).write(Buffer.concat([PREFACE, openedAndReset(20_000, code)]));
+      await once(flooder, 'close');
+      expect(front.stats().floods).toBe(1);
+      // The bystander's, and the first few.
+      expect(bootServer.stats().bootsAdmitted).toBeLessThan(50);
+      expect(bootServer.stats().bootsActive).toBe(0);
+      expect(await knock(address)).toBe(false);
+      await served(bystander);
+    },
+  );
+
+  it('that asks for as much as it may in one breath gets all of it', async () => {
+    const { address, front } = await start({ front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 } });
+    const opened = session(address);
+    await once(opened, 'remoteSettings');
+    await Promise.all(Array.from({ length: 50 }, () => served(opened)));
+    expect(front.stats().floods).toBe(0);
   });
 
   it('that gives up on all of its calls at once is left alone', async () => {

@@ -24,6 +24,8 @@ const NODE_ID = /^[A-Za-z0-9._:-]{1,253}$/;
 export class TokenVerifier {
   readonly #options: TokenVerifierOptions;
   readonly #good = new Map<string, User | ComputeNode>();
+  /** Those that are being looked at: a thousand calls that begin with the same new token cost one signature. */
+  readonly #pending = new Map<string, Promise<User | ComputeNode>>();
   #generation = 0;
 
   constructor(options: TokenVerifierOptions) {
@@ -34,7 +36,7 @@ export class TokenVerifier {
   verify(token: string): User | ComputeNode | Promise<User | ComputeNode> {
     const key = hash('sha256', token, 'base64');
     const known = this.#good.get(key);
-    if (known === undefined) return this.#verify(token, key);
+    if (known === undefined) return this.#pending.get(key) ?? this.#begin(token, key);
     if (known.expiresAtMs > Date.now()) return known;
     this.#good.delete(key);
     throw new AuthError('tokenExpired', 'the token has expired; log in again');
@@ -49,10 +51,20 @@ export class TokenVerifier {
   forget(): void {
     this.#generation += 1;
     this.#good.clear();
+    this.#pending.clear();
+  }
+
+  #begin(token: string, key: string): Promise<User | ComputeNode> {
+    const verification = this.#verify(token, key).finally(() => {
+      if (this.#pending.get(key) === verification) this.#pending.delete(key);
+    });
+    this.#pending.set(key, verification);
+    return verification;
   }
 
   async #verify(token: string, key: string): Promise<User | ComputeNode> {
     const { issuer, audience, algorithms, clockSkewMs, keys } = this.#options;
+    const generation = this.#generation;
     try {
       const { payload } = await jwtVerify(token, keys.key, {
         issuer,
@@ -62,6 +74,7 @@ export class TokenVerifier {
         requiredClaims: ['exp', 'sub'],
       });
       const caller = this.#callerOf(payload);
+      if (generation !== this.#generation) return caller; // found good by keys that may not be any more
       if (this.#good.size >= REMEMBERED_MAX) this.#good.delete(this.#good.keys().next().value ?? '');
       this.#good.set(key, caller);
       return caller;

@@ -373,6 +373,38 @@ describe('what is right stays right', () => {
   });
 });
 
+describe('a new token', () => {
+  it('is verified once, however many calls begin with it at once, and again where it was refused', async () => {
+    const { TokenVerifier } = await import('../../src/auth/tokens.ts');
+    const { issuer, key } = cluster.provider;
+    let verified = 0;
+    const verifier = new TokenVerifier({
+      issuer,
+      audience: 'pact-journal',
+      algorithms: ['RS256'],
+      clockSkewMs: 0,
+      rolesClaim: 'pact_role',
+      nodeClaim: 'pact_node_id',
+      keys: {
+        key: () => {
+          verified += 1;
+          return Promise.resolve(key.publicJwk);
+        },
+      },
+    });
+    const good = await token();
+    const callers = await Promise.all(Array.from({ length: 100 }, () => verifier.verify(good)));
+    expect(new Set(callers).size).toBe(1);
+    expect(verified).toBe(1);
+    const bad = await token({}, { audience: 'lattice' });
+    for (const expected of [2, 3]) {
+      const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => verifier.verify(bad)));
+      expect(outcomes.every(({ status: outcome }) => outcome === 'rejected')).toBe(true);
+      expect(verified).toBe(expected);
+    }
+  });
+});
+
 describe('keys', () => {
   it('that an issuer has now are found, and asked for at most once in a while, whatever tokens come', async () => {
     const { IssuerKeys } = await import('../../src/auth/issuer-keys.ts');

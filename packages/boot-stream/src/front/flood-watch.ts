@@ -22,6 +22,16 @@ interface Watched {
   /** The turn of the event loop in which a stream was last opened, and how many were in it. */
   turn: number;
   openedInTurn: number;
+  lastLate: Late | undefined;
+}
+
+/** A stream that is not begun yet. */
+interface Late {
+  readonly session: ServerHttp2Session;
+  readonly stream: ServerHttp2Stream;
+  readonly begin: () => void;
+  /** Whether its reset was counted. */
+  counted: boolean;
 }
 
 /** Often, because somebody who sends 100 MB of headers a second is not to be waited for. */
@@ -31,7 +41,11 @@ const MISTAKE_MS = 250;
 /** Headers that are too large by mistake come one at a time. */
 const UNSEEN_MISTAKES_MAX = 16;
 /** In one turn of the event loop a client may use its streams so many times over. */
-const USES_PER_TURN_MAX = 4;
+const USES_PER_TURN_MAX = 2;
+/** So many calls of a connection begin as soon as they are opened; a client that means more has time. */
+const BEGUN_AT_ONCE_MAX = 8;
+/** What a stream counts that was opened and reset without waiting for anything: nobody calls to get no answer. */
+const RESETS_OF_SAME_BREATH = 4;
 
 /**
  * Ends connections whose client costs more than it asks for: streams that are opened and reset (CVE-2023-44487), and
@@ -45,6 +59,7 @@ export class FloodWatch {
   readonly #rounds = new Rounds<Watched>((watched) => this.#compare(watched), LOOKS);
   #turn = 0;
   #turnEnds = false;
+  #late: Late[] = [];
 
   /** `onFlood` is told of a session right before it is destroyed. */
   constructor(limits: FloodLimits, onFlood: (session: ServerHttp2Session) => void) {
@@ -61,6 +76,7 @@ export class FloodWatch {
       mistakenSinceMs: undefined,
       turn: 0,
       openedInTurn: 0,
+      lastLate: undefined,
     };
     this.#watched.set(session, watched);
     this.#rounds.add(watched);
@@ -73,10 +89,13 @@ export class FloodWatch {
     this.#rounds.delete(watched);
   }
 
-  /** False: the session has been ended, and the stream with it. */
-  opened(session: ServerHttp2Session): boolean {
+  /**
+   * A stream has been opened. Calls `begin` now, or at the end of the turn where many were opened in it, unless it has been
+   * reset by then; so what is reset in the same breath costs next to nothing. Who begins a stream tells {@link closed}.
+   */
+  opened(session: ServerHttp2Session, stream: ServerHttp2Stream, begin: () => void): void {
     const watched = this.#watched.get(session);
-    if (watched === undefined) return !session.destroyed;
+    if (watched === undefined) return;
     watched.seen += 1;
     const turn = this.#currentTurn();
     if (watched.turn !== turn) {
@@ -84,22 +103,34 @@ export class FloodWatch {
       watched.openedInTurn = 0;
     }
     watched.openedInTurn += 1;
+    if (watched.openedInTurn <= BEGUN_AT_ONCE_MAX) return begin();
     // More than may be open were opened without one being answered: their resets are in what is being read right now.
-    if (watched.openedInTurn > USES_PER_TURN_MAX * this.#limits.streamsMax) this.#end(session);
-    return !session.destroyed;
+    if (watched.openedInTurn > USES_PER_TURN_MAX * this.#limits.streamsMax) return this.#end(session);
+    if (watched.lastLate !== undefined) this.#countIfReset(watched, watched.lastLate);
+    if (session.destroyed) return;
+    watched.lastLate = { session, stream, begin, counted: false };
+    this.#late.push(watched.lastLate);
   }
 
-  /** A stream is over; those count that the client did not let end. */
-  closed(session: ServerHttp2Session, { rstCode }: ServerHttp2Stream): void {
-    if (rstCode !== constants.NGHTTP2_CANCEL) return;
+  /** A stream that was begun is over; those count that the client did not let end. */
+  closed(session: ServerHttp2Session, stream: ServerHttp2Stream): void {
     const watched = this.#watched.get(session);
-    if (watched === undefined) return;
+    if (watched !== undefined && isGivenUp(stream)) this.#charge(watched, 1);
+  }
+
+  #charge(watched: Watched, resets: number): void {
     const { resetsBurst, resetsPerSecond } = this.#limits;
     const nowMs = performance.now();
     const grown = watched.tokens + ((nowMs - watched.countedMs) / 1_000) * resetsPerSecond;
-    watched.tokens = Math.min(resetsBurst, grown) - 1;
+    watched.tokens = Math.min(resetsBurst, grown) - resets;
     watched.countedMs = nowMs;
-    if (watched.tokens < 0) this.#end(session);
+    if (watched.tokens < 0) this.#end(watched.session);
+  }
+
+  #countIfReset(watched: Watched, late: Late): void {
+    if (late.counted || !late.stream.closed) return;
+    late.counted = true;
+    this.#charge(watched, RESETS_OF_SAME_BREATH);
   }
 
   #currentTurn(): number {
@@ -108,9 +139,22 @@ export class FloodWatch {
       this.#turn += 1;
       setImmediate(() => {
         this.#turnEnds = false;
+        this.#beginLate();
       });
     }
     return this.#turn;
+  }
+
+  #beginLate(): void {
+    const late = this.#late;
+    this.#late = [];
+    for (const each of late) {
+      const watched = this.#watched.get(each.session);
+      if (watched === undefined || each.session.destroyed) continue;
+      watched.lastLate = undefined;
+      if (each.stream.closed) this.#countIfReset(watched, each);
+      else each.begin();
+    }
   }
 
   #compare(watched: Watched): void {
@@ -135,6 +179,14 @@ export class FloodWatch {
     this.#onFlood(session);
     drop(session, 'the client floods its connection');
   }
+}
+
+/**
+ * Reset by the client, whatever reason it gives, as long as the answer was not all sent. What the server itself breaks off
+ * because the service behind it did is an INTERNAL_ERROR.
+ */
+function isGivenUp({ rstCode, aborted }: ServerHttp2Stream): boolean {
+  return rstCode === constants.NGHTTP2_CANCEL || (aborted && rstCode !== constants.NGHTTP2_INTERNAL_ERROR);
 }
 
 function drop(session: ServerHttp2Session, reason: string): void {

@@ -204,10 +204,13 @@ export class BootFront {
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', ignore);
-    const { admit } = this.#options;
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined) return;
-    if (!this.#floodWatch.opened(session)) return;
+    this.#floodWatch.opened(session, stream, () => this.#begin(session, stream, headers));
+  }
+
+  #begin(session: ServerHttp2Session, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const { admit } = this.#options;
     this.#keepAlive.opened(session);
     this.#stallWatch.opened(session, stream);
     this.#reception.called(this.#sessions.get(session)?.[FRONT_PEER_KEY] ?? '');

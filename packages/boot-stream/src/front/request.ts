@@ -31,6 +31,7 @@ export function readRequest(
   };
   const onEnd = (): void => {
     stop();
+    if (stream.closed) return; // its client has given up on it: that ends it too
     try {
       const [first = Buffer.alloc(0)] = pieces;
       onMessage(onlyMessage(pieces.length > 1 ? Buffer.concat(pieces, sizeBytes) : first, sizeBytesMax));

@@ -29,10 +29,10 @@ const BOOT_HEADERS = Buffer.concat([
 ]);
 
 /** Opens so many boots and resets each in the next frame (CVE-2023-44487). */
-export function openedAndReset(streams: number): Buffer {
-  const cancel = Buffer.of(0, 0, 0, 8);
+export function openedAndReset(streams: number, code: number): Buffer {
+  const reason = Buffer.of(0, 0, 0, code);
   const frames: Buffer[] = [];
   for (let id = 1; id < 2 * streams; id += 2)
-    frames.push(frame(1, 4, id, BOOT_HEADERS), frame(3, 0, id, cancel));
+    frames.push(frame(1, 4, id, BOOT_HEADERS), frame(3, 0, id, reason));
   return Buffer.concat(frames);
 }
