@@ -393,12 +393,14 @@ describe('a new token', () => {
       },
     });
     const good = await token();
-    const callers = await Promise.all(Array.from({ length: 100 }, () => verifier.verify(good)));
+    const callers = await Promise.all(Array.from({ length: 100 }, async () => verifier.verify(good)));
     expect(new Set(callers).size).toBe(1);
     expect(verified).toBe(1);
     const bad = await token({}, { audience: 'lattice' });
     for (const expected of [2, 3]) {
-      const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => verifier.verify(bad)));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 100 }, async () => verifier.verify(bad)),
+      );
       expect(outcomes.every(({ status: outcome }) => outcome === 'rejected')).toBe(true);
       expect(verified).toBe(expected);
     }
