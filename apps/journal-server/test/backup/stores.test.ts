@@ -12,10 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BackupErrorCode } from '../../src/backup/errors.ts';
 import { listAll, sourceOf, type ObjectStore } from '../../src/backup/store/object-store.ts';
 import { openStore } from '../../src/backup/store/open-store.ts';
+import { failureLine, runHere } from '../cli/run-cli.ts';
 import { S3_ENVIRONMENT, S3Server } from '../support/s3-server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pact-stores-'));
@@ -242,8 +243,25 @@ test.each([
   ['s3://key:secret@bucket/prefix', 'credentials'],
   ['s3://bucket/a/../b?nope=1', 'unknown parameter nope'],
   ['s3://bucket/p?sse=rot13', 'sse'],
+  ['s3://bucket/p?region=r&endpoint=nowhere', 'endpoint'],
   ['gs://bucket/p', 'not supported'],
   ['', 'empty'],
 ])('the address %j is refused', async (address, reason) => {
   await expect(openStore(address)).rejects.toThrow(reason);
+});
+
+test('a bucket in a region that nothing names is a wrong address, and it is said where to name one', async () => {
+  for (const file of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE'])
+    vi.stubEnv(file, join(directory, 'none'));
+  vi.stubEnv('AWS_REGION', undefined);
+  try {
+    await expect(openStore('s3://bucket/p')).rejects.toEqual(failsWith('invalidUrl'));
+    const listed = await runHere(['backup', 'list', 's3://bucket/p']);
+    expect(listed.code).toBe(2);
+    expect(failureLine(listed)).toMatch(
+      /"s3:\/\/bucket\/p" is in no region .* add \?region=R, or set AWS_REGION/u,
+    );
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });

@@ -59,16 +59,33 @@ async function openS3(address: string): Promise<ObjectStore> {
   if (path.split('/').some((part) => part === '.' || part === '..'))
     throw invalid(address, 'has a prefix with . or ..');
   const { S3Store } = await import('./s3-store.ts');
-  return new S3Store({
+  const store = new S3Store({
     bucket: url.hostname,
     prefix: path === '' ? '' : `${path}/`,
-    endpoint: parameter('endpoint'),
+    endpoint: endpointOf(address, parameter('endpoint')),
     region: parameter('region'),
     pathStyle: parameter('path-style') === 'true',
     encryption: encryptionOf(address, parameter('sse')),
     kmsKeyId: parameter('kms-key'),
     requestTimeoutMs: timeoutOf(address, parameter('timeout')),
   });
+  try {
+    await store.requireRegion();
+  } catch (error) {
+    store.close();
+    throw invalid(
+      address,
+      'is in no region that is known here; add ?region=R, or set AWS_REGION (any name will do for a server other than AWS)',
+      error,
+    );
+  }
+  return store;
+}
+
+function endpointOf(address: string, value: string | undefined): string | undefined {
+  if (value === undefined || (URL.canParse(value) && /^https?:$/u.test(new URL(value).protocol)))
+    return value;
+  throw invalid(address, 'has an endpoint that is no address like https://s3.example.org:9000');
 }
 
 function parseUrl(address: string): URL {

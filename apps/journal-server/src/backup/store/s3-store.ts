@@ -67,6 +67,11 @@ export class S3Store implements ObjectStore {
     return this.#conditional ?? true;
   }
 
+  /** Rejects where neither the options nor the SDK's own settings name a region, without which it signs no request. */
+  async requireRegion(): Promise<void> {
+    await this.#client.config.region();
+  }
+
   async create(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     await this.#run('writing', key, async () => {
       const honoured = await this.#honoursConditions(signal);
