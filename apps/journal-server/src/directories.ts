@@ -1,5 +1,6 @@
-/** Directories that may have to be made first. */
-import { mkdir, stat } from 'node:fs/promises';
+/** Directories that may have to be made first, and whose names must last. */
+import { constants } from 'node:fs';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /**
@@ -16,6 +17,16 @@ export async function makeDirectory(path: string): Promise<void> {
   for (const level of missing.reverse()) await makeLevel(level);
   if (missing.length === 0 && !(await isDirectory(path)))
     throw new Error(`${resolve(path)} exists and is not a directory`);
+}
+
+/** Files that were made, renamed or removed in a directory are so for good when this resolves. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 async function makeLevel(path: string): Promise<void> {

@@ -1,7 +1,8 @@
 /** The directory that a restore makes: what it must be, where it is made, and how it gets its name. */
 import { constants, type Stats } from 'node:fs';
-import { access, lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { syncDirectory } from '../directories.ts';
 import { BackupError, type BackupErrorCode } from './errors.ts';
 
 export interface Place {
@@ -111,15 +112,6 @@ export async function inWords<Result>(path: string, work: () => Promise<Result>)
 
 function unusable(dataDir: string, what: string): BackupError {
   return new BackupError('unusable', `cannot restore into ${dataDir}: ${what}`);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 const listIfThere = (path: string): Promise<readonly string[] | undefined> => ifThere(() => readdir(path));

@@ -190,16 +190,8 @@ describe('secrets', () => {
 describe('--insecure', () => {
   it('is shown in the status, for people and for programs', async () => {
     const running = await start({ flags: { insecure: 'true' } });
-    const { only, file, provider } = bound(running);
-    const args = [
-      'status',
-      '--endpoint',
-      only.grpc.replace('127.0.0.1', 'localhost'),
-      '--ca',
-      file('server-ca.pem'),
-      '--token',
-      await provider.token(ADMIN),
-    ];
+    const { only } = bound(running);
+    const args = await statusArgs(running);
     expect((await runHere(args)).stdout).toMatch(/INSECURE\s+node 1: started with --insecure/);
     expect(JSON.parse((await runHere([...args, '--json'])).stdout)).toMatchObject({
       insecure: true,
@@ -210,20 +202,19 @@ describe('--insecure', () => {
 
   it('is not shown where it was not given', async () => {
     const running = await start();
-    const { only, file, provider } = bound(running);
-    const { stdout } = await runHere([
-      'status',
-      '--endpoint',
-      only.grpc.replace('127.0.0.1', 'localhost'),
-      '--ca',
-      file('server-ca.pem'),
-      '--token',
-      await provider.token(ADMIN),
-    ]);
+    const { stdout } = await runHere(await statusArgs(running));
     expect(stdout).toContain('leader');
     expect(stdout).not.toContain('INSECURE');
   });
 });
+
+/** `pact-journal status` of the only node by an administrator. */
+async function statusArgs(running: SecuredCluster): Promise<readonly string[]> {
+  const { only, file, provider } = bound(running);
+  const endpoint = only.grpc.replace('127.0.0.1', 'localhost');
+  const token = await provider.token(ADMIN);
+  return ['status', '--endpoint', endpoint, '--ca', file('server-ca.pem'), '--token', token];
+}
 
 /** Methods that can be handed around. */
 function bound(running: SecuredCluster): Pick<SecuredCluster, 'provider' | 'only' | 'channel' | 'file'> {

@@ -1,12 +1,11 @@
 /** How an export begins: what is a point of its own from then on, what another one may go on from, and who tries again. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { RaftError, RaftNode, systemClock, toNodeId } from '@pact-journal/raft-core';
 import { MemoryLogStore, MemoryNetwork, MemorySnapshotStore } from '@pact-journal/raft-core/testing';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { LagClock } from '../../src/backup/export/lag.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { Alarms } from '../../src/server/alarms.ts';
@@ -14,32 +13,17 @@ import { Checkpoints } from '../../src/server/checkpoints.ts';
 import { JournalMachine } from '../../src/server/journal-machine.ts';
 import { BackupExport } from '../../src/server/safekeeping/backup-export.ts';
 import { failureLine, runHere } from '../cli/run-cli.ts';
-import { S3_ENVIRONMENT, S3Server } from '../support/s3-server.ts';
-import { killAllNodes } from '../support/test-cluster.ts';
-import { verified, WAIT, withCluster } from './exporting-cluster.ts';
+import { usePlaces, verified, WAIT, withCluster } from './exporting-cluster.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'pact-beginnings-'));
-let s3: S3Server;
-
-beforeAll(async () => {
-  Object.assign(process.env, S3_ENVIRONMENT);
-  s3 = await S3Server.start();
-});
-afterEach(async () => {
-  s3.fault = () => undefined;
-  await killAllNodes();
-});
-afterAll(async () => {
-  await s3.close();
-  rmSync(directory, { recursive: true });
-});
+const places = usePlaces();
+const { directory } = places;
 
 test('what was committed before the export began is in its first snapshot and no point of its own; what follows is', async () => {
-  const url = s3.url('late');
-  s3.fault = () => ({ kind: 'refuse', status: 503, code: 'ServiceUnavailable' });
+  const url = places.s3.url('late');
+  places.s3.fault = () => ({ kind: 'refuse', status: 503, code: 'ServiceUnavailable' });
   await withCluster(1, url, [], async ({ commit, exported }) => {
     await commit(5);
-    s3.fault = () => undefined;
+    places.s3.fault = () => undefined;
     await exported();
     await commit(3);
     await exported();
@@ -61,9 +45,9 @@ test('what was committed before the export began is in its first snapshot and no
 }, 120_000);
 
 test('an export goes on from a snapshot whose last command was a repeated one', async () => {
-  const url = s3.url('repeated');
+  const url = places.s3.url('repeated');
   await withCluster(1, url, [], async ({ journal, commit, exported }) => {
-    s3.fault = ({ method, url: path = '' }) =>
+    places.s3.fault = ({ method, url: path = '' }) =>
       method === 'PUT' && path.includes('/log/')
         ? { kind: 'refuse', status: 503, code: 'ServiceUnavailable' }
         : undefined;
@@ -74,7 +58,7 @@ test('an export goes on from a snapshot whose last command was a repeated one', 
     const again = await journal.append(change, { requestId: 'once' });
     expect(again).toMatchObject({ sequence: first.sequence });
     await journal.createBackup();
-    s3.fault = () => undefined;
+    places.s3.fault = () => undefined;
     await exported();
     await commit(2);
     await exported();

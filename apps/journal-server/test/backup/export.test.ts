@@ -1,10 +1,9 @@
 /** The export of a running cluster: without gaps over changes of leader, through everything that a store can do wrong. */
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, renameSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { JournalClient } from '@pact-journal/journal-client';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Repository } from '../../src/backup/format/repository.ts';
 import { prune } from '../../src/backup/retention.ts';
 import { openStore } from '../../src/backup/store/open-store.ts';
@@ -12,27 +11,14 @@ import { readTimeline } from '../../src/backup/timeline.ts';
 import { verifyBackup } from '../../src/backup/verify.ts';
 import { failureLine, runHere } from '../cli/run-cli.ts';
 import { S3_ENVIRONMENT, S3Server, type Fault } from '../support/s3-server.ts';
-import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
-import { verified, WAIT, withCluster } from './exporting-cluster.ts';
+import { TestCluster } from '../support/test-cluster.ts';
+import { usePlaces, verified, WAIT, withCluster } from './exporting-cluster.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'pact-export-'));
-let s3: S3Server;
-
-beforeAll(async () => {
-  Object.assign(process.env, S3_ENVIRONMENT);
-  s3 = await S3Server.start();
-});
-afterEach(async () => {
-  s3.fault = () => undefined;
-  await killAllNodes();
-});
-afterAll(async () => {
-  await s3.close();
-  rmSync(directory, { recursive: true });
-});
+const places = usePlaces();
+const { directory } = places;
 
 test('changes of leader, in order and by kill -9, leave no gap and nothing twice', async () => {
-  const url = s3.url('hand-over');
+  const url = places.s3.url('hand-over');
   await withCluster(3, url, [], async ({ cluster, commit, exported }) => {
     await commit(5);
     await exported();
@@ -57,7 +43,7 @@ test('changes of leader, in order and by kill -9, leave no gap and nothing twice
 }, 120_000);
 
 test('a store that is down, slow, full, denies access or answers with wrong bytes is reported and survived', async () => {
-  const url = s3.url('faults', '&timeout=1');
+  const url = places.s3.url('faults', '&timeout=1');
   await withCluster(1, url, [], async ({ cluster, journal, commit, exported }) => {
     await commit(2);
     await exported();
@@ -70,7 +56,7 @@ test('a store that is down, slow, full, denies access or answers with wrong byte
       ['checksumMismatch', { kind: 'refuse', status: 400, code: 'BadDigest' }, 'not what was sent'],
     ];
     for (const [code, fault, words] of faults) {
-      s3.fault = () => fault;
+      places.s3.fault = () => fault;
       // Commits are acknowledged as if nothing were wrong.
       await commit(2);
       await vi.waitFor(async () => {
@@ -82,25 +68,25 @@ test('a store that is down, slow, full, denies access or answers with wrong byte
       expect(status.lag_entries).toBeGreaterThan(0);
       expect(await metrics()).toContain(`pact_backup_failures_total{code="${code}"}`);
       expect(await metrics()).toContain('pact_backup_failing 1');
-      s3.fault = () => undefined;
+      places.s3.fault = () => undefined;
       await exported();
       expect((await journal.status()).alarms).toEqual([]);
     }
     // Reads that come back changed are found by the SDK's checksum or by ours.
-    s3.fault = (request) =>
+    places.s3.fault = (request) =>
       request.method === 'GET' && request.url?.includes('/log/') === true ? { kind: 'corrupt' } : undefined;
     const wrong = await runHere(['backup', 'verify', url]);
     expect(wrong).toMatchObject({ code: 5 });
-    s3.fault = () => undefined;
+    places.s3.fault = () => undefined;
   });
   const { findings, gaps, state } = await verified(url);
   expect({ findings, gaps, entries: state?.entryCount }).toEqual({ findings: [], gaps: 0, entries: 12 });
 }, 120_000);
 
 test('log that the store refuses at first follows its snapshot once it is taken, without a gap', async () => {
-  const url = s3.url('late-log');
+  const url = places.s3.url('late-log');
   await withCluster(1, url, [], async ({ journal, commit, exported }) => {
-    s3.fault = ({ method, url: path = '' }) =>
+    places.s3.fault = ({ method, url: path = '' }) =>
       method === 'PUT' && path.includes('/log/')
         ? { kind: 'refuse', status: 503, code: 'ServiceUnavailable' }
         : undefined;
@@ -111,7 +97,7 @@ test('log that the store refuses at first follows its snapshot once it is taken,
     await vi.waitFor(async () => {
       expect((await journal.status()).alarms.map(({ code }) => code)).toContain('backupFailing');
     }, WAIT);
-    s3.fault = () => undefined;
+    places.s3.fault = () => undefined;
     await exported();
   });
   const { snapshots, batches } = await readTimeline(new Repository(await openStore(url)));
@@ -184,7 +170,7 @@ test('what the log no longer holds when the store comes back is replaced by a sn
 }, 120_000);
 
 test('any node, a learner too, exports a restore point on demand; another one moves only what is new', async () => {
-  const url = s3.url('on-demand');
+  const url = places.s3.url('on-demand');
   const cluster = await TestCluster.start({
     nodes: 1,
     learners: 1,
@@ -302,7 +288,7 @@ test('retention removes what is old and keeps every point after the oldest snaps
 }, 120_000);
 
 test('a writer of an earlier term is told that it is fenced', async () => {
-  const repository = new Repository(await openStore(s3.url('fence')));
+  const repository = new Repository(await openStore(places.s3.url('fence')));
   await repository.announceWriter(4, 1, '2026-01-01T00:00:00.000Z');
   await repository.announceWriter(7, 2, '2026-01-01T00:00:01.000Z');
   await expect(repository.checkWriter(4)).rejects.toMatchObject({ code: 'fenced' });

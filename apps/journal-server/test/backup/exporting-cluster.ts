@@ -1,14 +1,48 @@
-/** Clusters that export while a test uses them. */
+/** Clusters that export while a test uses them, and where they export to. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { JournalClient } from '@pact-journal/journal-client';
 import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
-import { expect, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, vi } from 'vitest';
 import { Repository } from '../../src/backup/format/repository.ts';
 import { openStore } from '../../src/backup/store/open-store.ts';
 import { verifyBackup, type BackupVerification } from '../../src/backup/verify.ts';
-import { S3_ENVIRONMENT } from '../support/s3-server.ts';
-import { TestCluster } from '../support/test-cluster.ts';
+import { S3_ENVIRONMENT, S3Server } from '../support/s3-server.ts';
+import { killAllNodes, TestCluster } from '../support/test-cluster.ts';
 
 export const WAIT = { timeout: 30_000, interval: 50 };
+
+export interface Places {
+  readonly directory: string;
+  /** Runs while the tests do, and serves without fault at the beginning of each. */
+  readonly s3: S3Server;
+}
+
+/** A directory and an S3 server for the tests of the calling file; neither they nor a test's nodes outlive them. */
+export function usePlaces(): Places {
+  const directory = mkdtempSync(join(tmpdir(), 'pact-places-'));
+  let server: S3Server | undefined;
+  beforeAll(async () => {
+    Object.assign(process.env, S3_ENVIRONMENT);
+    server = await S3Server.start();
+  });
+  afterEach(async () => {
+    if (server !== undefined) server.fault = () => undefined;
+    await killAllNodes();
+  });
+  afterAll(async () => {
+    await server?.close();
+    rmSync(directory, { recursive: true });
+  });
+  return {
+    directory,
+    get s3() {
+      if (server === undefined) throw new Error('the server runs while the tests do');
+      return server;
+    },
+  };
+}
 
 export interface Running {
   readonly cluster: TestCluster;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../directories.ts';
 import { BackupError, type BackupErrorCode } from '../errors.ts';
 import { assertKey, isKey, type ByteSource, type ObjectInfo, type ObjectStore } from './object-store.ts';
 
@@ -241,15 +242,6 @@ async function readRange(file: FileHandle, offset: number, sizeBytes: number): P
     filled += bytesRead;
   }
   return into.subarray(0, filled);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function systemCode(error: unknown): string | undefined {
