@@ -39,8 +39,24 @@ async function workload(model: ModelledLog, store: WalLogStore): Promise<void> {
   await store.close();
 }
 
+/** Appends that follow one another, with a compaction in between that leaves files to use again. */
+async function reuse(model: ModelledLog, store: WalLogStore): Promise<void> {
+  await model.open();
+  await model.append(1, 1, 1, { term: 1, vote: 1 });
+  for (let index = 2; index <= 5; index += 1) await model.append(index, 1, 1);
+  await model.commit(5);
+  await model.compact(5);
+  for (let index = 6; index <= 9; index += 1) await model.append(index, 1, 1);
+  await model.commit(9);
+  await model.compact(8);
+  await model.append(10, 3, 1);
+  await model.append(11, 1, 2, { term: 2, vote: 1 });
+  await store.close();
+}
+
 interface Exploration {
   readonly entriesPerFile: number;
+  readonly workload?: typeof workload;
   readonly fileSystem?: FaultyFileSystem;
   readonly alsoDuringRecovery?: boolean;
   readonly cutsPerWrite?: number;
@@ -53,7 +69,7 @@ async function explore(options: Exploration): Promise<{ cuts: number; images: nu
   return exploreCrashes({
     fileSystem,
     cutsPerWrite,
-    workload: () => workload(model, store),
+    workload: () => (options.workload ?? workload)(model, store),
     promised: () => model.promised,
     check: (left, promised) => checkLog(() => openLog(left, entriesPerFile), promised),
     checkKilled: (left, promised) =>
@@ -101,6 +117,20 @@ describe('a power cut at every system call', () => {
     const { cuts, images } = await explore({ entriesPerFile: 4096, cutsPerWrite: 12 });
     expect(cuts).toBeGreaterThan(100);
     expect(images).toBeGreaterThan(500);
+  });
+
+  it('loses nothing acknowledged and brings nothing back where files are used again', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const { images } = await explore({ entriesPerFile: 4096, workload: reuse, fileSystem });
+    expect(fileSystem.calls.get('empty')).toBeGreaterThan(3);
+    expect(images).toBeGreaterThan(400);
+  });
+
+  it('is noticed by this test where a file that is used again is not synced when it was emptied', async () => {
+    const fileSystem = new ForgetfulFiles(/wal\/[0-9]+\.json\.tmp$/);
+    await expect(explore({ entriesPerFile: 4096, workload: reuse, fileSystem })).rejects.toThrow(
+      /after a power cut at call/,
+    );
   });
 
   it('or a write torn at any byte costs only what was not acknowledged', async () => {

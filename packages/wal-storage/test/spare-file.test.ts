@@ -80,6 +80,28 @@ describe('the file for the next append', () => {
     await store.close();
   });
 
+  it('is one of compacted entries where there are such, empty for certain before it has its name', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const store = open('/data', fileSystem);
+    await store.open();
+    await append(store, 1, 4);
+    await store.compact(3 as LogIndex);
+    const calls: string[] = [];
+    fileSystem.observer = (call, path) => calls.push(`${call} ${path.slice('/data/raft/'.length)}`);
+    await append(store, 5, 5);
+    await vi.waitFor(() => {
+      expect(calls).toEqual([
+        ...['write wal/5.json', 'sync wal/5.json', 'close wal/5.json'],
+        ...['rename wal/1.json.tmp', 'open wal/1.json.tmp', 'empty wal/1.json.tmp', 'sync wal/1.json.tmp'],
+        ...['rename wal/6.json', 'syncDirectory wal'],
+      ]);
+    });
+    await append(store, 6, 8);
+    await store.close();
+    const names = fileSystem.disk.directory('/data/raft/wal').current.keys();
+    expect([...names].sort()).toEqual(['4.json', '5.json', '6.json', '7.json', '8.json']);
+  });
+
   it.each([
     ['its name could not be made durable', { call: 'syncDirectory', path: /wal/, code: 'EIO' }, 'io'],
     ['it could not be created', { call: 'open', path: /wal/, code: 'EIO' }, 'io'],

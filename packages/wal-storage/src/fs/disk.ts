@@ -1,5 +1,5 @@
 /** The real disk. */
-import { fdatasync, fsync, open, promises, read, write } from 'node:fs';
+import { fdatasync, fsync, ftruncate, open, promises, read, write } from 'node:fs';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import { acquireDirectoryLock } from './directory-lock.ts';
@@ -56,6 +56,12 @@ class DiskFile implements OpenFile {
       write(this.#fd, data, offset, data.length - offset, position, (error, bytes) =>
         error === null ? resolve(bytes) : reject(error),
       );
+    });
+  }
+
+  empty(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      ftruncate(this.#fd, 0, (error) => (error === null ? resolve() : reject(error)));
     });
   }
 

@@ -13,6 +13,8 @@ export interface OpenFile {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Writes all of `data` at `position`, or rejects: a short write is an error. Not durable before `sync`. */
   write(data: Uint8Array, position: number): Promise<void>;
+  /** Takes the contents away. Not durable before `sync`. */
+  empty(): Promise<void>;
   /** Contents and size are durable when it resolves. Never call it again after it has failed: see hazards of fsync. */
   sync(): Promise<void>;
   close(): Promise<void>;

@@ -63,6 +63,13 @@ export interface FileSlice {
   readonly sizeBytes: number;
 }
 
+/** A file of which every entry is compacted. */
+export interface CompactedFile {
+  /** Index of its first entry, which is its name. */
+  readonly file: number;
+  readonly sizeBytes: number;
+}
+
 export class LogIndex {
   /** Index of the entry that `#offsets` starts with: the first one in the first file, maybe a compacted one. */
   #base: number;
@@ -204,19 +211,20 @@ export class LogIndex {
     this.#fileSizes.keepFront(count);
   }
 
-  /** Forgets entries up to `index`. Returns the files that are needed no more. */
-  compact(index: number): readonly number[] {
+  /** Forgets entries up to `index`. Returns the files that are needed no more, oldest first. */
+  compact(index: number): readonly CompactedFile[] {
     const term = this.term(index);
     if (term === undefined) throw new Error(`compacting up to ${index}, which is not held`);
     this.#compactedTerm = term;
     this.#firstIndex = index + 1;
-    const removed: number[] = [];
+    const removed: CompactedFile[] = [];
     let position = 0;
     while (position < this.#files.length) {
       const end = position + 1 < this.#files.length ? this.#files.at(position + 1) : this.lastIndex + 1;
       if (end > index + 1) break;
-      this.#fileBytes -= this.#fileSizes.at(position);
-      removed.push(this.#files.at(position++));
+      const sizeBytes = this.#fileSizes.at(position);
+      this.#fileBytes -= sizeBytes;
+      removed.push({ file: this.#files.at(position++), sizeBytes });
     }
     const newBase = position < this.#files.length ? this.#files.at(position) : index + 1;
     this.#files.dropFront(position);

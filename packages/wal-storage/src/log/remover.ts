@@ -1,11 +1,21 @@
-/** Removes files of compacted entries a few at a time, between appends. What a crash leaves over, the next start removes. */
+/**
+ * Files of compacted entries: some are kept in reserve, to be used again for new entries, the others are removed a few
+ * at a time, between appends. What a crash leaves over of either, the next start removes.
+ */
 import { join } from 'node:path';
 import type { WarningHandler } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
+import type { CompactedFile } from './log-index.ts';
 
 /** Removals that are on their way at a time: more would keep the thread pool from the log's syncs. */
 const REMOVED_TOGETHER = 2;
+
+/** What the reserve may take up on disk. Compaction gives up thousands of files at once, which take long to come back. */
+const RESERVE_SIZE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** However little is in a file, it takes up a block. */
+const BLOCK_SIZE_BYTES = 4096;
 
 /** Removes log files; which of them a crash leaves is anybody's guess. Not durable before the directory is synced. */
 export async function removeLogFiles(
@@ -23,7 +33,9 @@ export class Remover {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #warn: WarningHandler;
-  #queue: number[] = [];
+  /** Oldest first: a file that is left over is recognised by the one after it. */
+  readonly #reserve: CompactedFile[] = [];
+  #reserveSizeBytes = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -33,18 +45,47 @@ export class Remover {
     this.#warn = warn;
   }
 
-  add(files: readonly number[]): void {
-    if (files.length === 0 || this.#stopped) return;
-    this.#queue = this.#queue.concat(files);
-    this.#running ??= this.#run().finally(() => {
+  add(files: readonly CompactedFile[]): void {
+    if (this.#stopped) return;
+    for (const file of files) {
+      this.#reserve.push(file);
+      this.#reserveSizeBytes += sizeOnDisk(file);
+    }
+    this.#removeBeyond(RESERVE_SIZE_BYTES_MAX);
+  }
+
+  /** The oldest file of the reserve, now the caller's; undefined where there is none that may be had. */
+  take(): number | undefined {
+    // The last one stays: emptied and with none after it, it would look like one that was damaged.
+    return this.#reserve.length > 1 ? this.#shift() : undefined;
+  }
+
+  /** Removes the reserve too. */
+  async removeAll(): Promise<void> {
+    await this.idle();
+    this.#removeBeyond(0);
+    await this.idle();
+  }
+
+  #shift(): number | undefined {
+    const oldest = this.#reserve.shift();
+    if (oldest !== undefined) this.#reserveSizeBytes -= sizeOnDisk(oldest);
+    return oldest?.file;
+  }
+
+  #removeBeyond(sizeBytes: number): void {
+    if (this.#reserveSizeBytes <= sizeBytes) return;
+    this.#running ??= this.#run(sizeBytes).finally(() => {
       this.#running = undefined;
     });
   }
 
-  async #run(): Promise<void> {
+  async #run(sizeBytes: number): Promise<void> {
     try {
-      for (let position = 0; position < this.#queue.length && !this.#stopped; position += REMOVED_TOGETHER) {
-        const some = this.#queue.slice(position, position + REMOVED_TOGETHER);
+      while (this.#reserveSizeBytes > sizeBytes && !this.#stopped) {
+        const some: number[] = [];
+        while (some.length < REMOVED_TOGETHER && this.#reserveSizeBytes > sizeBytes)
+          some.push(this.#shift() ?? 0);
         await removeLogFiles(this.#fileSystem, this.#directory, some);
       }
     } catch (error) {
@@ -52,15 +93,20 @@ export class Remover {
       const message = `removing log files of compacted entries from ${this.#directory}: ${reason}; the next start tries again`;
       this.#warn({ code: 'leftoverRemoved', message, path: this.#directory });
     }
-    this.#queue = [];
   }
 
-  /** Gives up what has not been removed yet. */
-  stop(): void {
+  /** Removes the reserve, or, where it is behind with removing, gives up: the next start removes what is left. */
+  async stop(): Promise<void> {
+    if (this.#running === undefined) await this.removeAll();
     this.#stopped = true;
+    await this.idle();
   }
 
   async idle(): Promise<void> {
     await this.#running;
   }
+}
+
+function sizeOnDisk({ sizeBytes }: CompactedFile): number {
+  return Math.max(BLOCK_SIZE_BYTES, sizeBytes);
 }

@@ -1,8 +1,9 @@
 /**
- * The file that the next append goes to, created while nobody waits for it: to make a new name durable takes as long as
- * to make an entry durable.
+ * The file that the next append goes to, made ready while nobody waits for it: to make a new name durable takes as long
+ * as to make an entry durable. Where there is a file of compacted entries, it is emptied and renamed, which spares the
+ * file system a file to remove and one to create.
  *
- * It is created empty, and only while appends follow one another closely; some time after the last of them it is
+ * It is empty, and only while appends follow one another closely; some time after the last of them it is
  * removed, so that a log at rest has no empty file. It appears only when the append before it is durable. So a crash
  * leaves at most an empty last file behind a whole one (R16 in RECOVERY.md), and a file that was cut short although
  * another one follows is still damage (R18).
@@ -12,6 +13,7 @@ import { ioError } from '../errors.ts';
 import type { WalStorageError } from '../errors.ts';
 import type { FileSystem, OpenFile } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
+import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
 
 /** Appends with more than this between them do not gain enough. */
 const RHYTHM_MS_MAX = 50;
@@ -37,9 +39,36 @@ export async function createFile(fileSystem: FileSystem, directory: string, name
   return { file, named };
 }
 
+/**
+ * Empties a file that is not needed any more and gives it another name. It gets that name when it is empty for certain:
+ * what was in it must not be found there.
+ */
+async function reuseFile(
+  fileSystem: FileSystem,
+  directory: string,
+  old: string,
+  name: string,
+): Promise<NewFile> {
+  const temporary = join(directory, old + TEMPORARY_SUFFIX);
+  await fileSystem.rename(join(directory, old), temporary);
+  const file = await fileSystem.open(temporary, 'update');
+  try {
+    await file.empty();
+    await file.sync();
+    await fileSystem.rename(temporary, join(directory, name));
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  const named = fileSystem.syncDirectory(directory);
+  named.catch(() => undefined);
+  return { file, named };
+}
+
 export class SpareFile {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
+  readonly #takeOld: () => number | undefined;
   /** What is being prepared or removed, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
   #spare: Spare | undefined;
@@ -47,9 +76,11 @@ export class SpareFile {
   #lastMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(fileSystem: FileSystem, directory: string) {
+  /** `takeOld`: names a file of compacted entries that nobody else will touch, or none. */
+  constructor(fileSystem: FileSystem, directory: string, takeOld: () => number | undefined) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
+    this.#takeOld = takeOld;
   }
 
   /** An append has become durable, and the next one will begin with entry `first`. */
@@ -89,12 +120,19 @@ export class SpareFile {
   async #create(first: number): Promise<void> {
     if (this.#failure !== undefined || this.#spare !== undefined) return;
     try {
-      this.#spare = { first, ...(await createFile(this.#fileSystem, this.#directory, walFileName(first))) };
+      this.#spare = { first, ...(await this.#newFile(walFileName(first))) };
     } catch (error) {
       const failure = this.#failed(error, 'creating', first);
       // A full disk is the append's to report, if it is still full then.
       if (failure.code !== 'diskFull') this.#failure = failure;
     }
+  }
+
+  #newFile(name: string): Promise<NewFile> {
+    const old = this.#takeOld();
+    return old === undefined
+      ? createFile(this.#fileSystem, this.#directory, name)
+      : reuseFile(this.#fileSystem, this.#directory, walFileName(old), name);
   }
 
   async #remove(): Promise<void> {

@@ -91,7 +91,7 @@ export class WalLogStore implements LogStore {
     this.#cache = new TailCache(options.tailCacheSizeBytes);
     this.#hint = new CommitHint(this.#fileSystem, this.#layout.raft, options.onWarning);
     this.#remover = new Remover(this.#fileSystem, this.#layout.wal, options.onWarning);
-    this.#spare = new SpareFile(this.#fileSystem, this.#layout.wal);
+    this.#spare = new SpareFile(this.#fileSystem, this.#layout.wal, () => this.#remover.take());
   }
 
   async open(): Promise<LogStoreState> {
@@ -340,8 +340,8 @@ export class WalLogStore implements LogStore {
   reset(index: Index, term: Term, hardState: HardState): Promise<void> {
     return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
       await this.#persistVote(hardState);
-      await this.#remover.idle();
       await this.#spare.discard();
+      await this.#remover.removeAll();
       const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };
       await this.#setBounds({ ...bounds, truncateFrom: index + 1 });
       this.#cache.clear();
@@ -362,11 +362,10 @@ export class WalLogStore implements LogStore {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#remover.stop();
-    await this.idle();
-    await this.#hint.close();
     // What it fails over has no bearing on what is durable: the next start removes an empty file.
     await this.#spare.discard().catch(() => undefined);
+    await this.#remover.stop();
+    await this.#hint.close();
     this.#cache.clear();
     await this.#releaseLock();
   }

@@ -12,6 +12,7 @@ export type SystemCall =
   | 'read'
   | 'readSync'
   | 'write'
+  | 'empty'
   | 'sync'
   | 'close'
   | 'rename'
@@ -151,6 +152,10 @@ export class FaultyFileSystem implements FileSystem {
         return copyRange(file, into, position);
       },
       write: async (data, position) => this.#write(file, path, data, position),
+      empty: async () => {
+        this.#simple('empty', path);
+        this.disk.empty(file);
+      },
       sync: async () => {
         const fault = this.#enter('sync', path);
         if (fault !== undefined) {

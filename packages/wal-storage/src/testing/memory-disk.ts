@@ -27,6 +27,7 @@ interface NameChange {
 /** Something that was done and would not survive a power cut for certain. */
 type Pending =
   | { readonly kind: 'write'; readonly file: FileNode; readonly position: number; readonly data: Uint8Array }
+  | { readonly kind: 'empty'; readonly file: FileNode }
   /** Changes that happen together or not at all: a rename has two. */
   | { readonly kind: 'names'; readonly changes: readonly NameChange[] };
 
@@ -143,8 +144,13 @@ export class MemoryDisk {
     if (own.length > PENDING_WRITES_A_FILE_MAX) this.#settle((item) => item === own[0]);
   }
 
+  empty(file: FileNode): void {
+    file.current = new Uint8Array();
+    this.#pending.push({ kind: 'empty', file });
+  }
+
   syncFile(file: FileNode): void {
-    this.#settle((item) => item.kind === 'write' && item.file === file);
+    this.#settle((item) => isContentsOf(item, file));
   }
 
   syncDirectory(directory: DirectoryNode): void {
@@ -155,7 +161,7 @@ export class MemoryDisk {
 
   /** Forgets what was written to a file and not synced, as a kernel does whose write-back failed. Reads still see it. */
   forgetUnsynced(file: FileNode): void {
-    this.#pending = this.#pending.filter((item) => item.kind !== 'write' || item.file !== file);
+    this.#pending = this.#pending.filter((item) => !isContentsOf(item, file));
   }
 
   #settle(which: (item: Pending) => boolean): void {
@@ -163,7 +169,7 @@ export class MemoryDisk {
     this.#pending = this.#pending.filter((item) => !which(item));
   }
 
-  /** Sizes of the unsynced writes in order of time, 0 for a change of names. */
+  /** Sizes of the unsynced writes in order of time, 0 for what cannot be torn. */
   pendingSizes(): readonly number[] {
     return this.#pending.map((item) => (item.kind === 'write' ? item.data.length : 0));
   }
@@ -225,7 +231,7 @@ class Copies {
   }
 
   ofPending(item: Pending): Pending {
-    if (item.kind === 'write') return { ...item, file: asFile(this.of(item.file)) };
+    if (item.kind !== 'names') return { ...item, file: asFile(this.of(item.file)) };
     const changes = item.changes.map(({ directory, name, node }) => ({
       directory: asDirectory(this.of(directory)),
       name,
@@ -259,12 +265,20 @@ function asDirectory(node: DiskNode): DirectoryNode {
   return node;
 }
 
+function isContentsOf(item: Pending, file: FileNode): boolean {
+  return item.kind !== 'names' && item.file === file;
+}
+
 /** Makes a pending item durable, as far as its fate says. */
 function apply(item: Pending, fate: Fate): void {
   if (fate === 'lost') return;
   if (item.kind === 'write') {
     const { from, to } = fate === 'kept' ? { from: 0, to: item.data.length } : fate;
     item.file.durable = written(item.file.durable, item.position + from, item.data.subarray(from, to));
+    return;
+  }
+  if (item.kind === 'empty') {
+    item.file.durable = new Uint8Array();
     return;
   }
   for (const { directory, name, node } of item.changes) {
