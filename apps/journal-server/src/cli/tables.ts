@@ -78,3 +78,8 @@ export function formatSpan(ms: number): string {
   const largest = `${String(Math.floor(ms / unitMs))} ${unit}`;
   return rest === 0 || unit === 's' || unit === 'ms' ? largest : `${largest} ${String(rest)} ${lesser}`;
 }
+
+/** The time of a state in words: one that no command has changed yet has the first time that there can be. */
+export function formatMoment(clock: string): string {
+  return clock.startsWith('0000-') ? 'the beginning' : clock;
+}

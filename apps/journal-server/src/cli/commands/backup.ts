@@ -10,7 +10,7 @@ import type { CliContext } from '../context.ts';
 import { withJournal } from '../journal.ts';
 import { parseCount, parseDuration } from '../parse.ts';
 import { withRepository } from '../repository.ts';
-import { formatBytes, formatCount, printFields, printTable } from '../tables.ts';
+import { formatBytes, formatCount, formatMoment, printFields, printTable } from '../tables.ts';
 import { verifyRepository } from '../verification/backup.ts';
 
 const LONG_MS = 6 * 3_600_000;
@@ -98,7 +98,7 @@ function registerList(backup: Command, context: CliContext): void {
           snapshots.map((record) => [
             String(record.index),
             formatCount(record.entries),
-            record.clock,
+            formatMoment(record.clock),
             record.createdAt,
             String(record.nodeId),
             formatBytes(sizeOf(record)),
@@ -109,7 +109,7 @@ function registerList(backup: Command, context: CliContext): void {
           return context.out.line('nothing can be restored yet');
         context.out.line('');
         context.out.line(
-          `cluster ${clusterId}: every point from ${oldest.clock} (${formatCount(oldest.entries)} entries) to ${reach.time}` +
+          `cluster ${clusterId}: every point from ${formatMoment(oldest.clock)} (${formatCount(oldest.entries)} entries) to ${formatMoment(reach.time)}` +
             `${reach.entries === undefined ? '' : ` (${formatCount(reach.entries)} entries)`}, log index ${String(reach.index)}`,
         );
       }),

@@ -3,7 +3,7 @@ import { timestampToMs } from '@pact-journal/journal-state';
 import { Option, type Command } from 'commander';
 import { Repository } from '../../backup/format/repository.ts';
 import { requirePlace } from '../../backup/place.ts';
-import { planRestore, type RestorePlan } from '../../backup/plan.ts';
+import { planRestore, type Reach, type RestorePlan } from '../../backup/plan.ts';
 import type { Target } from '../../backup/replay.ts';
 import { newClusterId, rehearseRestore, restoreBackup, type Restored } from '../../backup/restore.ts';
 import { CountedStore } from '../../backup/store/counted-store.ts';
@@ -23,7 +23,7 @@ import { CliError } from '../errors.ts';
 import { parseCount } from '../parse.ts';
 import { withRepository } from '../repository.ts';
 import { asUsageError } from '../server-errors.ts';
-import { formatBytes, formatCount, printFields } from '../tables.ts';
+import { formatBytes, formatCount, formatMoment, printFields } from '../tables.ts';
 import { readVersion } from '../version.ts';
 import { reachJson } from './backup.ts';
 
@@ -198,7 +198,7 @@ function printRehearsed(
   restored: Restored,
   { clusterId, dataDir, nodeId, readBytes }: Place & { readonly readBytes: number },
 ): void {
-  const { snapshot, batches, sizeBytes, reach } = plan;
+  const { snapshot, batches, sizeBytes } = plan;
   const isNew = clusterId !== plan.clusterId;
   if (context.globals.json) {
     return context.out.json({
@@ -213,25 +213,28 @@ function printRehearsed(
       size_bytes: sizeBytes,
       read_bytes: readBytes,
       would_restore: outcomeJson(restored),
-      reach: reachJson(reach),
+      reach: reachJson(plan.reach),
       warnings: warningsOf(plan, restored),
     });
   }
   const { entries, clock, headHash, digest } = restored;
   printFields(context.out, [
     ['would restore', `${describeTarget(plan)} of cluster ${plan.clusterId} into ${dataDir}`],
-    ['which is', `${formatCount(entries)} entries, state of ${clock}`],
+    ['which is', `${formatCount(entries)} entries, state of ${formatMoment(clock)}`],
     ['head hash', headHash],
     ['digest', digest],
     ['as cluster', isNew ? 'a new one' : clusterId],
-    ['from the snapshot', `of ${snapshot.clock}, ${formatCount(snapshot.entries)} entries`],
+    ['from the snapshot', `of ${formatMoment(snapshot.clock)}, ${formatCount(snapshot.entries)} entries`],
     ['and log', `${formatCount(batches.length)} objects`],
     ['read', `${formatBytes(readBytes)}, nothing speaks against the restore`],
-    [
-      'the backup reaches',
-      `${reach.time}${reach.entries === undefined ? '' : `, sequence ${String(reach.entries - 1)}`}, log index ${String(reach.index)}`,
-    ],
+    ['the backup reaches', describeReach(plan.reach)],
   ]);
+}
+
+function describeReach({ time, entries, index }: Reach): string {
+  const last =
+    entries === undefined ? '' : entries === 0 ? ', no entry' : `, sequence ${String(entries - 1)}`;
+  return `${formatMoment(time)}${last}, log index ${String(index)}`;
 }
 
 interface Place {
@@ -264,7 +267,7 @@ function printRestored(
     });
   }
   printFields(context.out, [
-    ['restored', `${describeTarget(plan)}: ${formatCount(entries)} entries, state of ${clock}`],
+    ['restored', `${describeTarget(plan)}: ${formatCount(entries)} entries, state of ${formatMoment(clock)}`],
     ['head hash', headHash],
     ['digest', digest],
     ['data directory', dataDir],

@@ -2,7 +2,7 @@ import type { Repository } from '../../backup/format/repository.ts';
 import { verifyBackup } from '../../backup/verify.ts';
 import { startByteProgress, type ByteProgress } from '../byte-progress.ts';
 import type { CliContext } from '../context.ts';
-import { formatBytes, formatCount } from '../tables.ts';
+import { formatBytes, formatCount, formatMoment } from '../tables.ts';
 import { chainOf, report } from './report.ts';
 
 export async function verifyRepository(
@@ -30,7 +30,7 @@ export async function verifyRepository(
       details: [
         [
           'reaches',
-          `log index ${String(found.index)}${found.state === undefined ? '' : ` of ${found.state.clock}`}`,
+          `log index ${String(found.index)}${found.state === undefined ? '' : ` of ${formatMoment(found.state.clock)}`}`,
         ],
         [
           'objects',
