@@ -33,12 +33,16 @@ export class Slices {
 
   /** Runs `work` now or in one of the next turns. It must not throw. */
   run(key: unknown, work: () => void): void {
-    if (this.#waiting.size === 0 && this.#hasRoom()) this.#timed(work);
-    else {
-      const queue = this.#waiting.get(key);
-      if (queue === undefined) this.#waiting.set(key, [work]);
-      else queue.push(work);
-    }
+    if (this.#waiting.size > 0 || !this.#hasRoom()) return this.defer(key, work);
+    this.#timed(work);
+    this.#schedule();
+  }
+
+  /** Runs `work` in one of the next turns, even where there is room in this one. It must not throw. */
+  defer(key: unknown, work: () => void): void {
+    const queue = this.#waiting.get(key);
+    if (queue === undefined) this.#waiting.set(key, [work]);
+    else queue.push(work);
     this.#schedule();
   }
 

@@ -2,9 +2,9 @@
  * `floods`: what an ordinary client waits for its boots and commits while another one floods the same secured server.
  * The flooder has a valid token of a small role. It runs on this machine, but only when nobody else wants the processor
  * (SCHED_IDLE): an attacker across a network would not take the server's. What it offers is printed with the result.
- * What is normal on a machine changes from second to second: short measurements with and without the flood alternate, each
- * flood from an address that has done nothing yet, so that the beginning of one is in every measurement of it. `--samples N`
- * (4,000) boots and as many commits of each kind, in `--rounds N` (8), `--only FLOOD`.
+ * What is normal on a machine changes: measurements with and without the flood alternate, each flood from an address that has
+ * done nothing yet and measured from its first call on. `--samples N` (8,000) boots and as many commits of each kind, in
+ * `--rounds N` (2), `--only FLOOD`.
  */
 import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
@@ -27,7 +27,7 @@ const FLOODS = {
   commits: 'pact-ops-bench',
 } as const;
 /** A measurement ends after this even if it has not got all its samples. */
-const MEASUREMENT_MS_MAX = 10_000;
+const MEASUREMENT_MS_MAX = 30_000;
 /** Between two calls of the ordinary client, which is no flood itself. */
 const PAUSE_MS = 2;
 /** Pairs of calls between two collections of the client's garbage: their overlays are 4 MB. */
@@ -56,8 +56,8 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     args: [...args],
     options: {
       json: { type: 'boolean' },
-      samples: { type: 'string', default: '4000' },
-      rounds: { type: 'string', default: '8' },
+      samples: { type: 'string', default: '8000' },
+      rounds: { type: 'string', default: '2' },
       only: { type: 'string' },
     },
   });
@@ -70,7 +70,7 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     await client.declareOverlay((characters) =>
       randomBytes(characters).toString('base64').slice(0, characters),
     );
-    await measure(client, samples / 4); // warm
+    await measure(client, samples / 8); // warm
     const outcomes: Outcome[] = [];
     for (const [at, [kind, role]] of Object.entries(FLOODS).entries()) {
       if (values.only !== undefined && values.only !== kind) continue;
@@ -102,7 +102,7 @@ async function alternate(kind: string, network: string, token: string, field: Fi
     add(flooded, await measure(client, samples / rounds));
     cpuShare += (server.cpuSeconds() - cpuBefore) / ((performance.now() - startedMs) / 1_000) / rounds;
     offered = await flood.stop();
-    await measure(client, samples / rounds / 5); // what the flood left behind is gone
+    await measure(client, samples / rounds / 10); // what the flood left behind is gone
   }
   show('normal', normal, server, '');
   show(kind, flooded, server, `${(cpuShare * 100).toFixed(0)} % CPU; a second: ${offered}`);

@@ -1,5 +1,6 @@
 import { constants } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { Slices } from '../slices.ts';
 import { Rounds } from './rounds.ts';
 
 export interface FloodLimits {
@@ -22,14 +23,13 @@ interface Watched {
   /** The turn of the event loop in which a stream was last opened, and how many were in it. */
   turn: number;
   openedInTurn: number;
+  /** The last one in this turn that has to wait. */
   lastLate: Late | undefined;
 }
 
 /** A stream that is not begun yet. */
 interface Late {
-  readonly session: ServerHttp2Session;
   readonly stream: ServerHttp2Stream;
-  readonly begin: () => void;
   /** Whether its reset was counted. */
   counted: boolean;
 }
@@ -44,6 +44,8 @@ const UNSEEN_MISTAKES_MAX = 16;
 const USES_PER_TURN_MAX = 2;
 /** So many calls of a connection begin as soon as they are opened; a client that means more has time. */
 const BEGUN_AT_ONCE_MAX = 8;
+/** Milliseconds of one turn for those that have to wait. */
+const LATE_SLICE_MS = 0.5;
 /** What a stream counts that was opened and reset without waiting for anything: nobody calls to get no answer. */
 const RESETS_OF_SAME_BREATH = 4;
 
@@ -59,7 +61,7 @@ export class FloodWatch {
   readonly #rounds = new Rounds<Watched>((watched) => this.#compare(watched), LOOKS);
   #turn = 0;
   #turnEnds = false;
-  #late: Late[] = [];
+  readonly #late = new Slices({ sliceMs: LATE_SLICE_MS });
 
   /** `onFlood` is told of a session right before it is destroyed. */
   constructor(limits: FloodLimits, onFlood: (session: ServerHttp2Session) => void) {
@@ -90,8 +92,9 @@ export class FloodWatch {
   }
 
   /**
-   * A stream has been opened. Calls `begin` now, or at the end of the turn where many were opened in it, unless it has been
-   * reset by then; so what is reset in the same breath costs next to nothing. Who begins a stream tells {@link closed}.
+   * A stream has been opened. Calls `begin` now, or in one of the next turns where many were opened in this one, unless it
+   * has been reset by then; so what is reset in the same breath costs next to nothing. Who begins a stream tells
+   * {@link closed}.
    */
   opened(session: ServerHttp2Session, stream: ServerHttp2Stream, begin: () => void): void {
     const watched = this.#watched.get(session);
@@ -101,15 +104,22 @@ export class FloodWatch {
     if (watched.turn !== turn) {
       watched.turn = turn;
       watched.openedInTurn = 0;
+      watched.lastLate = undefined;
     }
     watched.openedInTurn += 1;
     if (watched.openedInTurn <= BEGUN_AT_ONCE_MAX) return begin();
     // More than may be open were opened without one being answered: their resets are in what is being read right now.
     if (watched.openedInTurn > USES_PER_TURN_MAX * this.#limits.streamsMax) return this.#end(session);
-    if (watched.lastLate !== undefined) this.#countIfReset(watched, watched.lastLate);
+    if (watched.lastLate?.stream.closed === true)
+      this.#count(watched, watched.lastLate, RESETS_OF_SAME_BREATH);
     if (session.destroyed) return;
-    watched.lastLate = { session, stream, begin, counted: false };
-    this.#late.push(watched.lastLate);
+    const late: Late = { stream, counted: false };
+    watched.lastLate = late;
+    this.#late.defer(session, () => {
+      if (session.destroyed) return;
+      if (stream.closed) this.#count(watched, late, 1);
+      else begin();
+    });
   }
 
   /** A stream that was begun is over; those count that the client did not let end. */
@@ -127,10 +137,10 @@ export class FloodWatch {
     if (watched.tokens < 0) this.#end(watched.session);
   }
 
-  #countIfReset(watched: Watched, late: Late): void {
-    if (late.counted || !late.stream.closed) return;
+  #count(watched: Watched, late: Late, resets: number): void {
+    if (late.counted) return;
     late.counted = true;
-    this.#charge(watched, RESETS_OF_SAME_BREATH);
+    this.#charge(watched, resets);
   }
 
   #currentTurn(): number {
@@ -139,22 +149,9 @@ export class FloodWatch {
       this.#turn += 1;
       setImmediate(() => {
         this.#turnEnds = false;
-        this.#beginLate();
       });
     }
     return this.#turn;
-  }
-
-  #beginLate(): void {
-    const late = this.#late;
-    this.#late = [];
-    for (const each of late) {
-      const watched = this.#watched.get(each.session);
-      if (watched === undefined || each.session.destroyed) continue;
-      watched.lastLate = undefined;
-      if (each.stream.closed) this.#countIfReset(watched, each);
-      else each.begin();
-    }
   }
 
   #compare(watched: Watched): void {

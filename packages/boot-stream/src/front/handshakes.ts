@@ -7,7 +7,7 @@ export interface HandshakeLimits {
 }
 
 export const DEFAULT_HANDSHAKE_LIMITS: HandshakeLimits = {
-  perTurnMax: 2,
+  perTurnMax: 1,
   pendingMax: 512,
   pendingPerAddressMax: 128,
 };
@@ -26,8 +26,8 @@ interface Caller {
 }
 
 /**
- * Lets TLS handshakes begin a few at a time, addresses in turn: a thousand that arrive together would keep the event loop
- * for a second, and who leaves them unfinished would fill the memory.
+ * Lets TLS handshakes begin one in a turn of the event loop, addresses in turn: a thousand that arrive together would keep
+ * it for a second, and who leaves them unfinished would fill the memory.
  */
 export class Handshakes {
   readonly #limits: HandshakeLimits;
