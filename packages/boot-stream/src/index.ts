@@ -15,6 +15,7 @@ export { BootStreamError, isBootStreamError } from './errors.ts';
 export type { BootStreamErrorCode, BootStreamErrorOptions } from './errors.ts';
 export type { Admission, Admit, Admitted, FrontRequest, Refused } from './front/admission.ts';
 export type { AddressLimits } from './front/doorkeeper.ts';
+export type { DuplexCall, DuplexListener, DuplexMethod } from './front/duplex.ts';
 export { FRONT_KEY_PREFIX } from './front/forwarder.ts';
 export { BootFront, FRONT_PEER_KEY } from './front/front.ts';
 export type { BootFrontOptions, BootFrontStats, FrontCall, FrontCallEnd, FrontTls } from './front/options.ts';

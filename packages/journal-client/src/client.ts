@@ -113,12 +113,14 @@ export class JournalClient extends ClusterCalls {
   // Entries
 
   /**
-   * Appends an entry, or asks a second person to approve it where the policy wants one; it is durable on a quorum, and applied by the leader, when this resolves. Call it as often as
-   * you like without waiting: all appends share one stream, and those of one turn of the event loop one message. Their
-   * order is the order of their sequences only where each is awaited before the next one is begun.
+   * Appends an entry, or asks a second person to approve it where the policy wants one; it is durable on a quorum, and
+   * applied by the leader, when this resolves. Call it as often as you like without waiting: all appends share one stream,
+   * and those of one turn of the event loop one message. Their order is the order of their sequences only where each is
+   * awaited before the next one is begun.
    */
   async append(entry: NewConfigEntry, options: WriteOptions = {}): Promise<EntryReceipt> {
-    const doing = `appending a ${entry.entry_type} entry`;
+    const article = /^[AEIOU]/u.test(entry.entry_type) ? 'an' : 'a';
+    const doing = `appending ${article} ${entry.entry_type} entry`;
     try {
       const value = newEntryToWire(entry);
       const receipt = await this.#appender.append(doing, { $case: 'entry', value }, options);

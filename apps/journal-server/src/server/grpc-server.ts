@@ -79,6 +79,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const front = new BootFront({
     bootServer,
     unaryMethods: context.rpc.frontMethods,
+    duplexMethods: appends.frontMethods,
     grpcServer: server,
     ...(tls === undefined ? {} : { tls }),
     // Where nobody is authenticated, everybody on this machine is trusted with it.

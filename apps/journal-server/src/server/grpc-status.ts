@@ -1,5 +1,6 @@
 /** Which gRPC status a failure is (https://grpc.io/docs/guides/status-codes/), and what its trailers say. */
 import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
+import type { CallStatus } from '@pact-journal/boot-stream';
 import { isWireError, OUTCOME_KEY, VALIDATION_CODE_KEY } from '@pact-journal/journal-proto';
 import { isJournalStateError, type CommandResult } from '@pact-journal/journal-state';
 import { isOverlayError, type OverlayErrorCode } from '@pact-journal/overlay-builder';
@@ -86,4 +87,10 @@ export function statusOf(error: unknown): Status | undefined {
     details: noLeader ? 'there is no leader at the moment; try again' : error.message,
     metadata,
   };
+}
+
+/** The same status in the words of the front. */
+export function frontStatus({ code, details, metadata }: Status): CallStatus {
+  const trailers = Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)] as const);
+  return { code, message: details, trailers: Object.fromEntries(trailers) };
 }

@@ -23,12 +23,17 @@ export function incomingOf(call: ServerUnaryCall<unknown, unknown>): IncomingCal
   return { header: headersOf(call.metadata), deadline: call.getDeadline(), onCancel };
 }
 
-export function incomingOfFront({ headers, metadata, deadlineMs, onCancel }: UnaryCall): IncomingCall {
-  const header: HeaderReader = (name) => {
+/** The front's own words are its own: a client's with such names are not looked at. */
+export function headersOfFront({ headers, metadata }: Pick<UnaryCall, 'headers' | 'metadata'>): HeaderReader {
+  return (name) => {
     if (name.startsWith(FRONT_KEY_PREFIX)) return metadata[name];
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
+}
+
+export function incomingOfFront(call: UnaryCall): IncomingCall {
+  const { deadlineMs, onCancel } = call;
   const deadline = deadlineMs === Infinity ? Infinity : Date.now() + deadlineMs - performance.now();
-  return { header, deadline, onCancel };
+  return { header: headersOfFront(call), deadline, onCancel };
 }

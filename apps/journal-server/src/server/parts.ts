@@ -148,7 +148,7 @@ export function createParts(options: PartsOptions): Parts {
     context: { log, rpc, access, writer, journal, overlays: overlays.manager, now },
     control: createControl(options, forwarder, safekeeping, disk),
     safekeeping,
-    append: { forwarder, whoLeads: () => group.whoLeads(), observer },
+    append: { forwarder, whoLeads: () => group.whoLeads(), observer, messageSizeBytesMax: maxMessageSize },
     bootServer,
     limits: config.limits,
     security,

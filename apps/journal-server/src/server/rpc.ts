@@ -10,10 +10,10 @@ import {
 import { REQUEST_ID_KEY } from '@pact-journal/journal-proto';
 import type { Identity } from '@pact-journal/journal-state';
 import { isNotLeaderError } from '@pact-journal/raft-core';
-import type { CallStatus, UnaryMethod } from '@pact-journal/boot-stream';
+import type { UnaryMethod } from '@pact-journal/boot-stream';
 import type { Access, Caller, Grant } from '../auth/index.ts';
 import type { LeaderForwarder } from './forwarder.ts';
-import { CallError, statusOf, type Status } from './grpc-status.ts';
+import { CallError, frontStatus, statusOf, type Status } from './grpc-status.ts';
 import { headersOf, incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
 import type { Logger } from './log.ts';
 import type { Tracing } from './tracing.ts';
@@ -204,7 +204,11 @@ function contextOf(incoming: IncomingCall, { caller, author }: Grant): CallConte
   return { incoming, requestId, caller, author };
 }
 
-function decoded<Request, Response>(method: MethodDefinition<Request, Response>, message: Buffer): Request {
+/** Throws a `CallError` for what is no message of the method. */
+export function decoded<Request, Response>(
+  method: Pick<MethodDefinition<Request, Response>, 'path' | 'requestDeserialize'>,
+  message: Buffer,
+): Request {
   try {
     return method.requestDeserialize(message);
   } catch (error) {
@@ -214,12 +218,6 @@ function decoded<Request, Response>(method: MethodDefinition<Request, Response>,
       `the request is not a valid message of ${method.path}: ${why}`,
     );
   }
-}
-
-/** The same status in the words of the front. */
-function frontStatus({ code, details, metadata }: Status): CallStatus {
-  const trailers = Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)] as const);
-  return { code, message: details, trailers: Object.fromEntries(trailers) };
 }
 
 /** Resolves to false where the client went away. */

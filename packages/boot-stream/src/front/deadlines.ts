@@ -1,3 +1,11 @@
+import type { CallStatus } from '../server/call.ts';
+
+/** A call that may have to end before it is done. */
+export interface Expiring {
+  /** Ends it with the status, where its client can still be told. */
+  expire(status: CallStatus): void;
+}
+
 /** How late a deadline may be noticed. Clients keep theirs themselves; this frees what they left behind. */
 const SWEEP_MS = 50;
 

@@ -17,9 +17,10 @@ import { Slices } from '../slices.ts';
 import { EVERYBODY } from './admission.ts';
 import type { Admission, Admitted } from './admission.ts';
 import { Deadlines } from './deadlines.ts';
+import type { Expiring } from './deadlines.ts';
+import { serveDuplex } from './duplex.ts';
 import { FloodWatch } from './flood-watch.ts';
 import { Forwarder, FRONT_KEY_PREFIX } from './forwarder.ts';
-import type { ForwardedCall } from './forwarder.ts';
 import { KeepAlive } from './keepalive.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import type { BootFrontOptions, BootFrontStats, FrontCall, FrontTls } from './options.ts';
@@ -69,10 +70,10 @@ export class BootFront {
   readonly #forwarding = new Slices({ sliceMs: CALLS_SLICE_MS });
   #floods = 0;
   #stalls = 0;
-  readonly #deadlines = new Deadlines<NativeCall>((call) =>
+  readonly #deadlines = new Deadlines<Expiring>((call) =>
     call.expire(statusOf(new BootStreamError('deadlineExceeded', 'the deadline has passed'))),
   );
-  readonly #expiries = new Deadlines<NativeCall | ForwardedCall>(
+  readonly #expiries = new Deadlines<Expiring>(
     (call) => call.expire(statusOf(new BootStreamError('unauthenticated', EXPIRED))),
     EXPIRY_SWEEP_MS,
   );
@@ -234,7 +235,9 @@ export class BootFront {
 
   #isOwn(path: string | undefined): boolean {
     if (path === BOOT_PATH || path === SUBSCRIBE_PATH) return true;
-    return path !== undefined && this.#options.unaryMethods?.has(path) === true;
+    if (path === undefined) return false;
+    const { unaryMethods, duplexMethods } = this.#options;
+    return unaryMethods?.has(path) === true || duplexMethods?.has(path) === true;
   }
 
   #decided(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admission: Admission): void {
@@ -249,13 +252,27 @@ export class BootFront {
     const path = headers[':path'];
     if (path === BOOT_PATH) this.#serve('StreamBootConfig', stream, headers, admitted);
     else if (path === SUBSCRIBE_PATH) this.#serve('SubscribeConfigUpdates', stream, headers, admitted);
-    else {
-      const method = path === undefined ? undefined : this.#options.unaryMethods?.get(path);
-      if (method !== undefined && isPlain(headers)) {
-        return serveUnary(stream, headers, admitted, method, this.#unary);
-      }
+    else if (path === undefined || !this.#serveHere(path, stream, headers, admitted)) {
       this.#forwarding.run(admitted.share ?? stream.session, () => this.#forward(stream, headers, admitted));
     }
+  }
+
+  /** False: it is none of the methods that are answered here, or comes in a way that grpc-js alone can read. */
+  #serveHere(
+    path: string,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    admitted: Admitted,
+  ): boolean {
+    if (!isPlain(headers)) return false;
+    const unary = this.#options.unaryMethods?.get(path);
+    const duplex = this.#options.duplexMethods?.get(path);
+    if (unary !== undefined) serveUnary(stream, headers, admitted, unary, this.#unary);
+    else if (duplex !== undefined) {
+      const call = serveDuplex(stream, headers, admitted, duplex, this.#unary);
+      this.#expireWith(admitted, call, stream);
+    }
+    return unary !== undefined || duplex !== undefined;
   }
 
   #forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admitted: Admitted): void {
@@ -267,7 +284,7 @@ export class BootFront {
   }
 
   /** A credential that runs out ends the calls that were begun with it. */
-  #expireWith({ expiresAtMs }: Admitted, call: NativeCall | ForwardedCall, stream: ServerHttp2Stream): void {
+  #expireWith({ expiresAtMs }: Admitted, call: Expiring, stream: ServerHttp2Stream): void {
     if (expiresAtMs === Infinity) return;
     this.#expiries.set(call, performance.now() + expiresAtMs - Date.now());
     stream.once('close', () => this.#expiries.delete(call));

@@ -5,6 +5,7 @@ import type { Server as GrpcServer } from '@grpc/grpc-js';
 import type { BootServer } from '../server/boot-server.ts';
 import type { Admit } from './admission.ts';
 import type { AddressLimits } from './doorkeeper.ts';
+import type { DuplexMethod } from './duplex.ts';
 import type { UnaryMethod } from './unary.ts';
 
 /** A boot or subscription before it is served, for whoever decides whether it may be. */
@@ -31,6 +32,8 @@ export interface BootFrontOptions {
   readonly bootServer: BootServer;
   /** Unary methods that are answered here too, by their path, for example `/pact.journal.ConfigService/GetEntry`. */
   readonly unaryMethods?: ReadonlyMap<string, UnaryMethod>;
+  /** Methods with streams in both directions that are answered here too, by their path. */
+  readonly duplexMethods?: ReadonlyMap<string, DuplexMethod>;
   /** Everything else. Not bound to a port of its own. */
   readonly grpcServer: GrpcServer;
   /** Serve TLS (h2 by ALPN) instead of plain HTTP/2 with prior knowledge. */

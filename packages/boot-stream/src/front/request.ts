@@ -81,6 +81,6 @@ export function noRoom(): BootStreamError {
   );
 }
 
-function tooLarge(sizeBytesMax: number): BootStreamError {
+export function tooLarge(sizeBytesMax: number): BootStreamError {
   return new BootStreamError('tooLarge', `the request message has more than ${sizeBytesMax} bytes`);
 }

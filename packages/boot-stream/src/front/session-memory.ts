@@ -13,7 +13,10 @@ export class SessionMemory {
     this.#bytesMax = bytesMax;
   }
 
-  /** Counts them until {@link release} or the end of the stream. False: there is no room, nothing is counted. */
+  /**
+   * Counts them until {@link release} or the end of the stream; fewer than none gives some of them back. False: there is no
+   * room, nothing is counted.
+   */
   take(stream: ServerHttp2Stream, bytes: number): boolean {
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined) return true; // nothing that is sent on it is kept

@@ -2,9 +2,9 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { CallStatus } from '../server/call.ts';
 import { OK } from '../server/call.ts';
 import { statusOf } from '../server/status.ts';
-import { FRAME_PREFIX_BYTES } from '../wire/protobuf.ts';
+import { framed } from '../wire/frames.ts';
 import type { Admitted } from './admission.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Deadlines, Expiring } from './deadlines.ts';
 import { NativeCall, parseTimeoutMs } from './native-call.ts';
 import { noRoom, readRequest } from './request.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -39,7 +39,7 @@ export function isPlain(headers: IncomingHttpHeaders): boolean {
 
 /** What all calls of a front share. */
 export interface UnaryHost {
-  readonly deadlines: Deadlines<NativeCall>;
+  readonly deadlines: Deadlines<Expiring>;
   readonly turns: Turns;
   readonly memory: SessionMemory;
 }
@@ -94,11 +94,3 @@ export function serveUnary(
 }
 
 const DEADLINE_EXCEEDED = 4;
-
-function framed(message: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(FRAME_PREFIX_BYTES + message.byteLength);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.byteLength, 1);
-  frame.set(message, FRAME_PREFIX_BYTES);
-  return frame;
-}

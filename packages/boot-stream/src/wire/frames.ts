@@ -123,6 +123,14 @@ function encodeDelta(delta: StateDelta): { readonly data: Buffer; readonly check
   return { data, checksum: `sha256:${createHash('sha256').update(data).digest('hex')}` };
 }
 
+/** A message with its prefix, in one piece. */
+export function framed(message: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_PREFIX_BYTES + message.byteLength);
+  new FieldWriter(frame).framePrefix(message.byteLength);
+  frame.set(message, FRAME_PREFIX_BYTES);
+  return frame;
+}
+
 /** The messages of some frames without their prefixes, each in one piece, for a server that frames by itself. */
 export function messagesOf(frames: Uint8Array): Buffer[] {
   const messages: Buffer[] = [];

@@ -33,7 +33,7 @@ export function register(program: Command, context: CliContext): void {
       '--niceness <n>',
       'CPU priority that the storm gives up (nice(1)): nodes take none from a server on the same machine',
       parseCount('--niceness', 0, 19),
-      10,
+      5,
     )
     .action(async (flags: StormFlags) => {
       lowerPriority(flags.niceness);

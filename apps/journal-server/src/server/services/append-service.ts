@@ -1,13 +1,20 @@
 /** JournalAppendService: many commands in flight on one stream. */
-import { status, type handleBidiStreamingCall, type ServerDuplexStream } from '@grpc/grpc-js';
+import { status, type handleBidiStreamingCall } from '@grpc/grpc-js';
+import type { DuplexMethod } from '@pact-journal/boot-stream';
 import { journal, newEntryFromWire, newOperationFromWire } from '@pact-journal/journal-proto';
 import type { JournalCommand } from '@pact-journal/journal-state';
 import type { NotLeaderError } from '@pact-journal/raft-core';
 import { ENTRY_ROW, OPERATION_ROW, type Caller } from '../../auth/index.ts';
 import type { LeaderForwarder } from '../forwarder.ts';
 import { CallError, statusOf } from '../grpc-status.ts';
-import { headersOf } from '../incoming.ts';
 import { PASSED_ON_MESSAGE, type CallObserver } from '../rpc.ts';
+import {
+  appendsOfFront,
+  openOnGrpcJs,
+  type AppendCall,
+  type AppendListener,
+  type OpenAppends,
+} from './append-call.ts';
 import { ForwardedAppends } from './append-forward.ts';
 import { failureOutcome } from './append-outcome.ts';
 import { authored, invalid, type ServiceContext } from './context.ts';
@@ -23,26 +30,32 @@ export interface AppendServiceOptions {
   /** Undefined while this node leads. */
   readonly whoLeads: () => NotLeaderError | undefined;
   readonly observer: CallObserver;
+  /** Larger messages end a stream. */
+  readonly messageSizeBytesMax: number;
 }
-
-type AppendCall = ServerDuplexStream<journal.AppendStreamRequest, journal.AppendStreamResponse>;
 
 /** The service, and the streams that are open on it. */
 export class AppendService {
   readonly handlers: journal.JournalAppendServiceServer;
+  /** The same for a front that answers the streams without going through grpc-js. */
+  readonly frontMethods: ReadonlyMap<string, DuplexMethod>;
   readonly #sessions = new Set<AppendSession>();
   #draining = false;
 
   constructor(context: ServiceContext, options: AppendServiceOptions) {
+    const open: OpenAppends = (call) => {
+      const session = new AppendSession(call, context, options, () => this.#sessions.delete(session));
+      this.#sessions.add(session);
+      if (this.#draining) void session.drain();
+      return session;
+    };
     const handler: handleBidiStreamingCall<journal.AppendStreamRequest, journal.AppendStreamResponse> = (
       call,
     ) => {
-      const session = new AppendSession(call, context, options, () => this.#sessions.delete(session));
-      this.#sessions.add(session);
-      session.start();
-      if (this.#draining) void session.drain();
+      openOnGrpcJs(call, open);
     };
     this.handlers = { appendStream: handler };
+    this.frontMethods = new Map([[appendStream.path, appendsOfFront(options.messageSizeBytesMax, open)]]);
   }
 
   /** Ends all streams, each after the outcomes of what it has in flight; clients go on at another member. */
@@ -53,7 +66,7 @@ export class AppendService {
 }
 
 /** One client's stream. Outcomes that are known in the same turn of the event loop travel in one message. */
-class AppendSession {
+class AppendSession implements AppendListener {
   readonly #call: AppendCall;
   readonly #context: ServiceContext;
   readonly #options: AppendServiceOptions;
@@ -85,7 +98,7 @@ class AppendSession {
     this.#options = options;
     this.#forwarded = new ForwardedAppends(
       options.forwarder,
-      headersOf(call.metadata),
+      call.header,
       (outcomes) => {
         this.#decided(outcomes);
       },
@@ -96,21 +109,22 @@ class AppendSession {
     );
   }
 
-  start(): void {
-    const call = this.#call;
-    call.on('data', (message: journal.AppendStreamRequest) => {
-      this.#receive(message);
-    });
-    call.on('end', () => {
-      this.#ended = true;
-      this.#finishIfDone();
-    });
-    call.on('cancelled', () => {
-      this.#close(status.CANCELLED);
-    });
-    call.on('error', () => {
-      this.#close(status.CANCELLED);
-    });
+  halfClosed(): void {
+    this.#ended = true;
+    this.#finishIfDone();
+  }
+
+  drained(): void {
+    this.#unread = false;
+    this.#regulate();
+  }
+
+  unreadable(error: unknown): void {
+    if (!this.#closed) this.#fail(error);
+  }
+
+  over(code: status): void {
+    this.#close(code);
   }
 
   /** Takes nothing more, and ends the stream as unavailable once everything in flight is decided. */
@@ -124,7 +138,7 @@ class AppendSession {
     return closed;
   }
 
-  #receive(message: journal.AppendStreamRequest): void {
+  receive(message: journal.AppendStreamRequest): void {
     // What comes in after the drain began is unanswered when the stream ends: its sender repeats it elsewhere.
     if (this.#closed || this.#draining) return;
     if (message.items.length > ITEMS_PER_MESSAGE_MAX) {
@@ -164,7 +178,7 @@ class AppendSession {
   /** Each item is allowed or refused on its own. Keys are in canonical order, which saves sorting them. */
   #commandOf(item: journal.AppendItem): JournalCommand {
     const { access } = this.#context;
-    const caller = (this.#caller ??= access.callerOf(headersOf(this.#call.metadata)));
+    const caller = (this.#caller ??= access.callerOf(this.#call.header));
     switch (item.command?.$case) {
       case 'entry': {
         const { author } = access.authorizeBy(ENTRY_ROW, caller, item.command.value);
@@ -199,13 +213,7 @@ class AppendSession {
     if (this.#closed) return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
-    if (outcomes.length > 0 && !this.#call.write({ outcomes })) {
-      this.#unread = true;
-      this.#call.once('drain', () => {
-        this.#unread = false;
-        this.#regulate();
-      });
-    }
+    if (outcomes.length > 0 && !this.#call.write({ outcomes })) this.#unread = true;
     this.#regulate();
     this.#finishIfDone();
   }
@@ -238,7 +246,7 @@ class AppendSession {
   #fail(error: unknown): void {
     const failure = this.#context.rpc.failure(appendStream.path, error);
     this.#close(failure.code);
-    this.#call.emit('error', failure);
+    this.#call.end(failure);
   }
 
   #close(code: status): void {
