@@ -240,6 +240,25 @@ describe('floods', () => {
     client.close();
   });
 
+  it('of calls whose answers nobody reads end the connection, and are counted', async () => {
+    const running = await start({ flags: { 'stall-timeout': '400ms' } });
+    const { authorization } = (await running.as('pact-platform-admin')).getMap();
+    const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {
+      ...running.tls(),
+      settings: { initialWindowSize: 0 },
+    });
+    session.on('error', () => undefined);
+    await new Promise((resolve) => session.once('localSettings', resolve));
+    const closed = new Promise((resolve) => session.once('close', resolve));
+    const request = session.request({ ...CALL, authorization: String(authorization) });
+    request.on('error', () => undefined).end(Buffer.alloc(5));
+    await closed;
+    await vi.waitFor(async () => {
+      expect(await running.failures()).toMatchObject({ stalled: 1 });
+    }, WAIT);
+    await stillServes(running);
+  });
+
   it('that their client leaves at once do not keep the server from stopping', async () => {
     const running = await start();
     const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {

@@ -1,5 +1,7 @@
 /** Three secured members: who gets in, who is the author, and how a call reaches the leader. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
 import { connect, createSecureContext, type ConnectionOptions } from 'node:tls';
 import { credentials, Metadata, status, type ChannelCredentials } from '@grpc/grpc-js';
 import {
@@ -329,6 +331,18 @@ describe('the Raft port', () => {
       expect(await failures(leader, 'peerTlsVersion')).toBeGreaterThan(0);
     }, WAIT);
     expect(await handshake(leader.raft, cluster.identity('member-2/peer'))).toBe('');
+  });
+
+  it('counts those who do not shake hands at all', async () => {
+    const { leader } = await roles();
+    const [host, port] = leader.raft.split(':');
+    const before = await failures(leader, 'peerTlsHandshake');
+    const socket = connectTcp(Number(port), host, () => socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
+    socket.on('error', () => undefined).resume();
+    await once(socket, 'close');
+    await vi.waitFor(async () => {
+      expect(await failures(leader, 'peerTlsHandshake')).toBe(before + 1);
+    }, WAIT);
   });
 
   it('refuses a member that claims the id of another', async () => {

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js';
 import { pino } from 'pino';
+import { expect, vi } from 'vitest';
 import { Authority } from '../../src/certs/authority.ts';
 import { initCerts } from '../../src/certs/init.ts';
-import { loadConfig } from '../../src/config/index.ts';
+import { formatAddress, loadConfig } from '../../src/config/index.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
 import { OpenIdProvider } from './openid-provider.ts';
 import { freePorts } from './test-cluster.ts';
@@ -68,6 +69,7 @@ export class SecuredCluster {
         flags: { ...(count === 1 ? {} : { member: members }), ...flags },
       });
     const nodes = await Promise.all(ids.map(start));
+    await Promise.all(nodes.map(ready));
     return new SecuredCluster(directory, provider, nodes);
   }
 
@@ -175,7 +177,22 @@ async function startNode({ id, addresses, directory, issuer, flags }: NodePlan):
   const sink = { write: (line: string): void => void log.push(line) };
   const { signal } = new AbortController();
   const server = await startServer(config, { log: pino({}, sink), version: '0.0.0', signal });
-  return { id, grpc, raft, metrics, server, log };
+  return {
+    id,
+    grpc: formatAddress(config.listen.grpc),
+    raft: formatAddress(config.listen.raft),
+    metrics: formatAddress(config.listen.metrics),
+    server,
+    log,
+  };
+}
+
+/** A server listens before its group has a leader; until then it answers that there is none. */
+async function ready({ metrics }: SecuredNode): Promise<void> {
+  await vi.waitFor(async () => expect((await fetch(`http://${metrics}/ready`)).status).toBe(200), {
+    timeout: 30_000,
+    interval: 20,
+  });
 }
 
 export function bearer(token: string): Metadata {
