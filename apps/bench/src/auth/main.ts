@@ -1,7 +1,7 @@
 /**
  * `auth`: what authentication costs. Two servers with the same TLS, one of which authenticates and authorizes every
  * call; the same calls go to both in turn, on connections that are up. What counts is the servers' CPU time a call,
- * which other work on the machine changes least. `--rounds N` (12) of `--calls N` (150) boots and as many commits each.
+ * which other work on the machine changes least. `--rounds N` (24) of `--calls N` (400) boots and as many commits each.
  */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -26,8 +26,8 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
     args: [...args],
     options: {
       json: { type: 'boolean' },
-      rounds: { type: 'string', default: '12' },
-      calls: { type: 'string', default: '150' },
+      rounds: { type: 'string', default: '24' },
+      calls: { type: 'string', default: '400' },
     },
   });
   const [rounds, calls] = [Number(values.rounds), Number(values.calls)];
