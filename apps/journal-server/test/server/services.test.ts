@@ -193,9 +193,12 @@ describe('ConfigService', () => {
 });
 
 describe('JournalAppendService', () => {
-  function outcomesOf(items: readonly journal.AppendItem[]): Promise<journal.AppendOutcome[]> {
+  function outcomesOf(
+    items: readonly journal.AppendItem[],
+    client = at.append,
+  ): Promise<journal.AppendOutcome[]> {
     return new Promise((resolve, reject) => {
-      const stream = at.append.appendStream();
+      const stream = client.appendStream();
       const outcomes: journal.AppendOutcome[] = [];
       stream.on('data', (message: journal.AppendStreamResponse) => outcomes.push(...message.outcomes));
       stream.on('error', reject);
@@ -264,6 +267,32 @@ describe('JournalAppendService', () => {
       command: undefined,
     }));
     await expect(outcomesOf(many)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+  });
+
+  test('a client that compresses its messages is served as well', async () => {
+    const gzip = { 'grpc.default_compression_algorithm': 2 };
+    const client = new journal.JournalAppendServiceClient(
+      cluster.places[0]?.grpc ?? '',
+      credentials.createInsecure(),
+      gzip,
+    );
+    const [outcome] = await outcomesOf([entry(1, commitOf('zip', 'x'.repeat(10_000)))], client);
+    expect(outcome?.outcome).toMatchObject({ $case: 'appended' });
+    client.close();
+  });
+
+  test('what is no message of the service, and a message that is too large, end the stream', async () => {
+    for (const [bytes, code] of [
+      [Buffer.of(0x0a, 0x7f, 0x01), status.INVALID_ARGUMENT],
+      [Buffer.alloc(1024 * 1024 + 1), status.RESOURCE_EXHAUSTED],
+    ] as const) {
+      const { path, responseDeserialize } = journal.JournalAppendServiceDefinition.appendStream;
+      const stream = at.append.makeBidiStreamRequest(path, (raw: Buffer) => raw, responseDeserialize);
+      stream.on('data', () => undefined);
+      const failed = new Promise<unknown>((resolve) => stream.on('error', resolve));
+      stream.write(bytes);
+      expect(await failed).toMatchObject({ code });
+    }
   });
 });
 

@@ -143,6 +143,7 @@ class ServedDuplex implements DuplexCall, Expiring {
   }
 
   pause(): void {
+    if (this.#over) return; // what is left of the request is thrown away
     this.#paused = true;
     this.#stream.pause();
   }
