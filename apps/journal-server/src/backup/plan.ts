@@ -20,6 +20,8 @@ export interface RestorePlan {
   readonly batches: readonly ListedBatch[];
   /** Bytes to fetch. */
   readonly sizeBytes: number;
+  /** Bytes to read in all: those of the snapshot a second time, when the state is made of what was fetched. */
+  readonly readBytes: number;
   readonly reach: Reach;
 }
 
@@ -54,10 +56,9 @@ export async function planRestore(repository: Repository, target: Target): Promi
   }
   const snapshot = await chooseSnapshot(repository, timeline, target);
   const batches = batchesAfter(timeline, snapshot.index);
-  const sizeBytes =
-    piecesOf(snapshot).reduce((sum, piece) => sum + piece.sizeBytes, 0) +
-    batches.reduce((sum, batch) => sum + batch.sizeBytes, 0);
-  return { clusterId, target, snapshot, batches, sizeBytes, reach };
+  const piecesBytes = piecesOf(snapshot).reduce((sum, piece) => sum + piece.sizeBytes, 0);
+  const sizeBytes = piecesBytes + batches.reduce((sum, batch) => sum + batch.sizeBytes, 0);
+  return { clusterId, target, snapshot, batches, sizeBytes, readBytes: sizeBytes + piecesBytes, reach };
 }
 
 /** Rejects with `damaged`, or as the store does. */

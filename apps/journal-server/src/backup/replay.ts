@@ -9,6 +9,10 @@ import { snapshotKey } from './format/keys.ts';
 import type { SnapshotRecord } from './format/snapshot-record.ts';
 import { asDamage } from './pieces.ts';
 
+/** A journal's snapshot has its entries, a record each, in the sections whose keys begin so. */
+const ENTRIES = 'entries/';
+const ENTRIES_TOLD = 4_096;
+
 /** Where to stop. */
 export type Target =
   | { readonly kind: 'end' }
@@ -31,17 +35,18 @@ export class Replay {
 
   /**
    * Begins with a snapshot that was fetched. Rejects with `damaged` where its content is not whole: its hash chains, its
-   * digest, and that of the record.
+   * digest, and that of the record. `onEntries` is told now and then, and at the end, how many entries have been read.
    */
   static async from(
     snapshots: DirectorySnapshotStore,
     stored: StoredSnapshot,
     record: SnapshotRecord,
+    onEntries: (entries: number) => void = () => undefined,
   ): Promise<Replay> {
     const key = snapshotKey(record.index, record.term);
     const machine = new JournalMachine();
     try {
-      await machine.restore(snapshots.load(stored));
+      await machine.restore(counted(snapshots.load(stored), onEntries));
     } catch (error) {
       if (isJournalStateError(error)) throw damagedObject(key, error.message, error);
       throw asDamage(error, key);
@@ -120,4 +125,28 @@ function isBeyond(target: Target, entry: Entry): boolean {
   if (target.kind !== 'time') return false;
   const time = commandTime(entry);
   return time !== undefined && time > target.time;
+}
+
+type Sections = ReturnType<DirectorySnapshotStore['load']>;
+
+/** The same sections; counts the entries in them while they are read. */
+async function* counted(sections: Sections, onEntries: (entries: number) => void): Sections {
+  let entries = 0;
+  for await (const { key, records } of sections) {
+    if (!key.startsWith(ENTRIES)) {
+      yield { key, records };
+      continue;
+    }
+    yield {
+      key,
+      records: (async function* () {
+        for await (const record of records) {
+          entries += 1;
+          if (entries % ENTRIES_TOLD === 0) onEntries(entries);
+          yield record;
+        }
+      })(),
+    };
+  }
+  onEntries(entries);
 }

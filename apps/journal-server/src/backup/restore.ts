@@ -127,13 +127,19 @@ async function bringForward(
   { plan, onProgress }: RestoreOptions,
 ): Promise<Replay> {
   const { snapshot, target } = plan;
-  const progress = { doneBytes: 0, totalBytes: plan.sizeBytes, entries: 0 };
+  const progress = { doneBytes: 0, totalBytes: plan.readBytes, entries: 0 };
   const advance = (sizeBytes: number): void => {
     progress.doneBytes += sizeBytes;
     onProgress?.({ ...progress });
   };
   const stored = await fetchSnapshot(repository, snapshot, snapshots, advance);
-  const replay = await Replay.from(snapshots, stored, snapshot);
+  // What was fetched is read again, as evenly as entries are large.
+  const loaded = (entries: number): void => {
+    const share = (entries - progress.entries) / Math.max(1, snapshot.entries);
+    progress.entries = entries;
+    advance(share * (plan.readBytes - plan.sizeBytes));
+  };
+  const replay = await Replay.from(snapshots, stored, snapshot, loaded);
   let before: LogBatch | undefined;
   let reached = replay.reached(target);
   for await (const { listed, batch } of fetchBatches(

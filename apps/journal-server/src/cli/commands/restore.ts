@@ -105,7 +105,7 @@ async function run(
   if (flags.onlyNeeded !== true) await requireWhole(context, repository);
   const where = { clusterId, dataDir, nodeId };
   const dry = flags.dryRun === true;
-  const progress = startByteProgress(context, plan.sizeBytes, dry ? 'tried' : 'restored');
+  const progress = startByteProgress(context, plan.readBytes, dry ? 'tried' : 'restored');
   const restored = await (dry ? rehearseRestore : restoreBackup)(repository, {
     plan,
     ...where,
