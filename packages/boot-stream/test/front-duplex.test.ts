@@ -6,7 +6,7 @@ import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import type { Admit, BootFrontOptions, DuplexCall, DuplexListener } from '../src/index.ts';
-import { data, opened, PREFACE, reset } from './support/raw-frames.ts';
+import { CallHeaders, dataFrame, headersFrames, PREFACE, resetFrame } from '../src/testing/index.ts';
 import type { Replica } from './support/replica.ts';
 import { answerOf, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
 
@@ -278,12 +278,18 @@ describe('a method with streams both ways', () => {
         cleanups.push(() => socket.destroy());
         socket.on('error', () => undefined).on('data', () => undefined);
         // A whole message and the beginning of another one.
-        socket.write(Buffer.concat([PREFACE, opened(1, PATH), data(1, framed(Buffer.from('x')))]));
+        socket.write(
+          Buffer.concat([
+            PREFACE,
+            headersFrames(1, new CallHeaders('x', PATH, 'none').first),
+            dataFrame(1, framed(Buffer.from('x'))),
+          ]),
+        );
         await expect.poll(() => calls[before]?.messages.length, { interval: 2 }).toBe(1);
         const one = calls[before] as Echo;
         if (paused) one.call.pause();
-        socket.write(data(1, framed(Buffer.alloc(300)).subarray(0, 200)));
-        if (leave === 'reset') socket.write(reset(1));
+        socket.write(dataFrame(1, framed(Buffer.alloc(300)).subarray(0, 200)));
+        if (leave === 'reset') socket.write(resetFrame(1));
         else socket.resetAndDestroy();
         await expect.poll(() => one.over).toEqual([status.CANCELLED]);
         expect(one.halfClosed).toBe(false);

@@ -10,7 +10,7 @@ import { aCommit, vcluster } from '@pact-journal/journal-state/testing';
 import { Doorkeeper } from '../src/front/doorkeeper.ts';
 import { stream } from '@pact-journal/journal-proto';
 import type { AddressLimits, Admit, UnaryMethod } from '../src/index.ts';
-import { openedAndReset, PREFACE } from './support/raw-frames.ts';
+import { CallHeaders, headersFrames, PREFACE, resetFrame } from '../src/testing/index.ts';
 import { BOOT_PATH, bootRequest, cleanups, framed, post, session, start } from './support/wire-client.ts';
 
 const CALL = { ':method': 'POST', ':path': BOOT_PATH, 'content-type': 'application/grpc' } as const;
@@ -33,6 +33,15 @@ async function knock(address: string): Promise<boolean> {
 
 async function served(opened: ClientHttp2Session): Promise<void> {
   expect((await post(opened, framed(bootRequest()))).trailers['grpc-status']).toBe('0');
+}
+
+/** Opens so many boots and resets each in the next frame (CVE-2023-44487). */
+function openedAndReset(streams: number, code: number): Buffer {
+  const headers = new CallHeaders('x', BOOT_PATH, 'none');
+  const frames: Buffer[] = [];
+  for (let id = 1; id < 2 * streams; id += 2)
+    frames.push(headersFrames(id, id === 1 ? headers.first : headers.again), resetFrame(id, code));
+  return Buffer.concat(frames);
 }
 
 function goawayOf(opened: ClientHttp2Session): Promise<number> {

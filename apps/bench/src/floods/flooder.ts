@@ -7,11 +7,17 @@ import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { parseArgs } from 'node:util';
+import {
+  CallHeaders,
+  headersFrames,
+  plainField,
+  PREFACE,
+  resetFrame,
+} from '@pact-journal/boot-stream/testing';
 import { journal } from '@pact-journal/journal-proto';
 import { encodeAppend, benchEntry, JOURNAL_APPEND_PATH } from '../commit/entry.ts';
 import { grpcFrame } from '../commit/h2load.ts';
 import { BOOT_PATH, BOOT_REQUEST, NODE_ID } from '../secured/wire-client.ts';
-import { CallHeaders, headersFrames, plainField, PREFACE, resetFrame } from './frames.ts';
 
 const { values } = parseArgs({
   options: {

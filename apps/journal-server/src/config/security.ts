@@ -34,7 +34,7 @@ export function missingProtection(
 
 /** Half-configured protection is told at the start, not found out by whoever relies on it. */
 export function securityConflicts(config: ServerConfig, origin: OriginOf): readonly ConfigProblem[] {
-  const { tls, peer, auth, cluster } = config;
+  const { tls, peer, auth, cluster, tracing } = config;
   const problems: ConfigProblem[] = [];
   const conflict = (key: string, message: string): void => {
     problems.push({ code: 'conflict', where: origin(key), message });
@@ -56,6 +56,14 @@ export function securityConflicts(config: ServerConfig, origin: OriginOf): reado
     const why = 'members pass calls on to each other, and must know each other where clients are to be known';
     conflict(key, `${why}: set peer.cert, peer.key and peer.ca`);
   }
+  for (const [key, url] of [
+    ['auth.issuer', auth.issuer],
+    ['auth.idp_url', auth.idpUrl],
+    ['tracing.otlp_url', tracing.otlpUrl],
+  ] as const)
+    if (hasCredentials(url))
+      conflict(key, `${key} has a user or password in it, which is shown to everybody`);
+  if (hasCredentials(auth.issuer)) return problems;
   if (auth.issuer.startsWith('http:') && !isLoopback(new URL(auth.issuer).hostname.replace(/^\[|\]$/g, ''))) {
     problems.push({
       code: 'unsafe',
@@ -64,4 +72,10 @@ export function securityConflicts(config: ServerConfig, origin: OriginOf): reado
     });
   }
   return problems;
+}
+
+/** Settings are shown in `config check`, and where people log in to everybody who asks. */
+function hasCredentials(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && (url.username !== '' || url.password !== '');
 }

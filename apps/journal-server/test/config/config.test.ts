@@ -139,6 +139,14 @@ describe('what is wrong, where, and what would be right', () => {
       '[loki]\nurl = "http://pact:secret@loki:3100"\n',
       'journal.toml:2: loki.url has a user or password in it; use loki.username and loki.password_file',
     ],
+    ...(['auth.issuer', 'auth.idp_url', 'tracing.otlp_url'] as const).map(
+      (key) =>
+        [
+          `a password on show in ${key}`,
+          `${key} = "https://pact:secret@idp.example"\n`,
+          `journal.toml:1: ${key} has a user or password in it, which is shown to everybody`,
+        ] as const,
+    ),
     [
       'half of the credentials for Loki',
       '[loki]\nurl = "http://loki:3100"\nusername = "pact"\n',

@@ -1,5 +1,6 @@
 /** HTTP/2 frames as somebody writes them who cares for no library's manners (RFC 9113, RFC 7541). */
 
+const DATA = 0;
 const HEADERS = 1;
 const RST_STREAM = 3;
 const SETTINGS = 4;
@@ -35,10 +36,16 @@ export function headersFrames(streamId: number, block: Buffer): Buffer {
   return Buffer.concat(frames);
 }
 
-export function resetFrame(streamId: number): Buffer {
-  const code = Buffer.alloc(4);
-  code.writeUInt32BE(CANCEL);
-  return frame(RST_STREAM, 0, streamId, code);
+/** What a stream sends. It stays open. */
+export function dataFrame(streamId: number, payload: Buffer): Buffer {
+  return frame(DATA, 0, streamId, payload);
+}
+
+/** Gives up on a stream; `code` as in RFC 9113, 7, CANCEL where nothing is said. */
+export function resetFrame(streamId: number, code: number = CANCEL): Buffer {
+  const reason = Buffer.alloc(4);
+  reason.writeUInt32BE(code);
+  return frame(RST_STREAM, 0, streamId, reason);
 }
 
 /** Header blocks of one connection: the first one fills the receiver's table, every other one is a few bytes. */
