@@ -37,10 +37,10 @@ async function served(opened: ClientHttp2Session): Promise<void> {
 
 /** Opens so many boots and resets each in the next frame (CVE-2023-44487). */
 function openedAndReset(streams: number, code: number): Buffer {
-  const headers = new CallHeaders('x', BOOT_PATH, 'none');
+  // Not the shortest ones: a thousand in one piece are more than node:http2 lets through by itself.
+  const { first } = new CallHeaders('x', BOOT_PATH, 'none');
   const frames: Buffer[] = [];
-  for (let id = 1; id < 2 * streams; id += 2)
-    frames.push(headersFrames(id, id === 1 ? headers.first : headers.again), resetFrame(id, code));
+  for (let id = 1; id < 2 * streams; id += 2) frames.push(headersFrames(id, first), resetFrame(id, code));
   return Buffer.concat(frames);
 }
 
