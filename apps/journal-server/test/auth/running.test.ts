@@ -243,12 +243,7 @@ describe('floods', () => {
   it('of calls whose answers nobody reads end the connection, and are counted', async () => {
     const running = await start({ flags: { 'stall-timeout': '400ms' } });
     const { authorization } = (await running.as('pact-platform-admin')).getMap();
-    const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {
-      ...running.tls(),
-      settings: { initialWindowSize: 0 },
-    });
-    session.on('error', () => undefined);
-    await new Promise((resolve) => session.once('localSettings', resolve));
+    const session = await sessionTo(running, { initialWindowSize: 0 });
     const closed = new Promise((resolve) => session.once('close', resolve));
     const request = session.request({ ...CALL, authorization: String(authorization) });
     request.on('error', () => undefined).end(Buffer.alloc(5));
@@ -455,8 +450,9 @@ const POST = {
   [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
 } as const;
 
-async function sessionTo(running: SecuredCluster): Promise<ClientHttp2Session> {
-  const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, running.tls());
+async function sessionTo(running: SecuredCluster, settings = {}): Promise<ClientHttp2Session> {
+  const url = `https://localhost:${running.only.grpc.split(':')[1] ?? ''}`;
+  const session = connectHttp2(url, { ...running.tls(), settings });
   session.on('error', () => undefined);
   await new Promise((resolve) => session.once('remoteSettings', resolve));
   return session;
