@@ -24,6 +24,7 @@ import type {
   EmergencyStatus,
   StateSummary,
 } from './query/operations.ts';
+import { nodesReached } from './query/reach.ts';
 import { evaluate } from './policy/evaluate.ts';
 import type { Evaluation, EvaluationRequest } from './policy/evaluate.ts';
 import { captureSnapshot } from './snapshot/capture.ts';
@@ -298,6 +299,14 @@ export class JournalState implements JournalView {
   /** Nodes that differ from their vCluster, of one vCluster or of all. */
   deviatingNodes(vclusterId?: VClusterId): Iterable<DeviatingNode> {
     return deviatingNodes(this.#tables, this.#deltas, vclusterId);
+  }
+
+  /**
+   * Number of nodes whose configuration is another one once these keys of the scope's have changed: where a virtual
+   * cluster or a node says something about a key itself, what a wider scope says does not show.
+   */
+  nodesReached(scope: Scope, delta: StateDelta): number {
+    return nodesReached(this.#tables, scope, delta);
   }
 
   /** Nodes that are in state Drifted. */

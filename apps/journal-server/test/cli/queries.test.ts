@@ -205,6 +205,10 @@ test('a policy is the default until it is set, field by field or whole', async (
     enforcement_mode: 'enforce',
     exec_whitelist: ['ps'],
   });
+  const next = await json<{ policy_ref: string }>(['policy', 'set', 'pol', '--set', 'exec_whitelist=["ls"]']);
+  const after = await json<{ policy_ref: string }>(['policy', 'set', 'pol', '--set', 'exec_whitelist=[]']);
+  expect([next, after].map((outcome) => /^pol@\d+$/u.test(outcome.policy_ref))).toEqual([true, true]);
+  expect(after.policy_ref).not.toBe(next.policy_ref);
   const wrong = await run(['policy', 'set', 'pol', '--set', 'enforcement_mode=strict']);
   expect(failureLine(wrong)).toMatch(/enforcement_mode: must be observe, warn or enforce|enforcement_mode/u);
   expect(wrong.code).toBe(2);

@@ -58,7 +58,7 @@ export function register(program: Command, context: CliContext): void {
     }
     const given = flags.file === undefined ? undefined : await readObject(context, flags.file);
     await withJournal(context, async (journal) => {
-      const base = given ?? (await journal.policy(vcluster));
+      const base = withoutGivenId(given ?? { ...(await journal.policy(vcluster)) }, vcluster);
       const wanted = checked({ ...base, ...Object.fromEntries(assignments.map(parseAssignment)) }, vcluster);
       const outcome = await journal.setPolicy(vcluster, wanted, authorOf(flags), flags.message ?? '');
       if (context.globals.json) context.out.json(outcome);
@@ -71,6 +71,17 @@ export function register(program: Command, context: CliContext): void {
   registerApprovals(policy, context);
   registerDecision(policy, context, { name: 'approve', decision: 'approved' });
   registerDecision(policy, context, { name: 'deny', decision: 'rejected' });
+}
+
+/** An id that the journal gave names one version of the policy: the next one gets its own. */
+function withoutGivenId(
+  policy: Readonly<Record<string, unknown>>,
+  vcluster: string,
+): Readonly<Record<string, unknown>> {
+  const { policy_id: id } = policy;
+  const wasGiven =
+    typeof id === 'string' && id.startsWith(`${vcluster}@`) && /^\d+$/.test(id.slice(vcluster.length + 1));
+  return wasGiven ? { ...policy, policy_id: '' } : policy;
 }
 
 function checked(json: unknown, vcluster: string): VClusterPolicy {

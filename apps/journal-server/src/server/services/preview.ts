@@ -1,7 +1,6 @@
 /** What an entry would change, without appending it. */
 import {
   changesConfiguration,
-  DELTA_KINDS,
   deltaSize,
   diffConfigs,
   emptyDelta,
@@ -18,7 +17,7 @@ import {
 export interface Preview {
   /** How the scope's configuration would change. */
   readonly delta: StateDelta;
-  /** Nodes on which that would show: those that declare all of the changed keys themselves are not among them. */
+  /** Nodes on which that would show. */
   readonly affectedNodes: number;
   /** Virtual clusters whose overlays would be rebuilt. */
   readonly affectedVclusters: number;
@@ -35,7 +34,7 @@ export function previewEntry(state: JournalState, entry: NewConfigEntry): Previe
   const changes = deltaSize(delta) > 0;
   return {
     delta,
-    affectedNodes: changes ? affectedNodes(state, entry.scope, delta) : 0,
+    affectedNodes: state.nodesReached(entry.scope, delta),
     affectedVclusters: changes ? affectedVClusters(state, entry.scope) : 0,
     refusal,
     wantsApproval: refusal === '' && state.wantsApproval(entry),
@@ -79,28 +78,7 @@ function withDelta(config: EffectiveConfig, delta: StateDelta, set_by: EntrySeq)
   };
 }
 
-function affectedNodes(state: JournalState, scope: Scope, delta: StateDelta): number {
-  if (scope !== 'Global' && 'Node' in scope) return 1;
-  const vclusterId = scope === 'Global' ? undefined : scope.VCluster;
-  let count = vclusterId === undefined ? state.nodeCount : countOf(state.nodesOf(vclusterId));
-  for (const node of state.deviatingNodes(vclusterId)) if (covers(node.delta, delta)) count -= 1;
-  return count;
-}
-
-function covers(own: StateDelta, changed: StateDelta): boolean {
-  return DELTA_KINDS.every((kind) => {
-    const keys = new Set(own[kind].map((item) => item.key));
-    return changed[kind].every((item) => keys.has(item.key));
-  });
-}
-
 function affectedVClusters(state: JournalState, scope: Scope): number {
-  if (scope === 'Global') return countOf(state.vclusters());
+  if (scope === 'Global') return [...state.vclusters()].length;
   return 'VCluster' in scope ? 1 : 0;
-}
-
-function countOf(items: Iterable<unknown>): number {
-  let count = 0;
-  for (const item of items) if (item !== undefined) count += 1;
-  return count;
 }

@@ -40,7 +40,7 @@ export type OperationType = typeof OperationType[keyof typeof OperationType];
 
 /** Commands to append. One message with many costs far less than many messages with one. */
 export interface AppendStreamRequest {
-  /** At most 1,024, and 4 MiB in all. */
+  /** At most 1,024. A message that is larger than the server takes ends the stream. */
   items: AppendItem[];
 }
 
