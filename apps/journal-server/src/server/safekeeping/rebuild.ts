@@ -1,15 +1,22 @@
 /** Replacing this replica's state by that of the leader. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
 import { journal } from '@pact-journal/journal-proto';
 import type { StoredSnapshot } from '@pact-journal/raft-core';
 import { openWalStorage } from '@pact-journal/wal-storage';
 import type { ServerConfig } from '../../config/index.ts';
 import type { LeaderForwarder } from '../forwarder.ts';
+import { CallError, statusOf } from '../grpc-status.ts';
 import type { RaftGroup } from '../raft-group.ts';
 import { notPossible } from '../services/context.ts';
 
 const SNAPSHOT_TIMEOUT_MS = 10 * 60_000;
+
+/** A leader that has just been started, or just become one, may be out of reach for a moment. */
+const PATIENCE_MS = 20_000;
+const RETRY_INTERVAL_MS = 250;
 
 export interface RebuildOptions {
   readonly config: ServerConfig;
@@ -24,12 +31,28 @@ export interface FetchedState {
 
 /**
  * Has the leader take a snapshot and fetches it. The running node is not touched. Rejects with `CallError`
- * `FAILED_PRECONDITION` where this node leads or knows no leader.
+ * `FAILED_PRECONDITION` where this node leads or knows no leader, and `UNAVAILABLE` where the leader stays out of reach.
  */
-export async function fetchLeaderState(
-  { group, forwarder }: RebuildOptions,
-  signal: AbortSignal,
-): Promise<FetchedState> {
+export async function fetchLeaderState(options: RebuildOptions, signal: AbortSignal): Promise<FetchedState> {
+  const giveUpMs = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await fetchOnce(options, signal);
+    } catch (error) {
+      if (signal.aborted || statusOf(error) !== undefined) throw error;
+      if (performance.now() >= giveUpMs) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new CallError(
+          status.UNAVAILABLE,
+          `the leader's state could not be fetched: ${why}; this node goes on as it was, try again`,
+        );
+      }
+    }
+    await sleep(RETRY_INTERVAL_MS, undefined, { signal });
+  }
+}
+
+async function fetchOnce({ group, forwarder }: RebuildOptions, signal: AbortSignal): Promise<FetchedState> {
   const { leaderId, members, nodeId, appliedIndex } = group.facts();
   if (leaderId === nodeId)
     throw notPossible('this node leads: hand leadership over first ("pact-journal member transfer")');
