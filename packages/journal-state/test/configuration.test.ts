@@ -7,8 +7,8 @@ import {
   emptyDelta,
 } from '@pact-journal/journal-state';
 import type { EffectiveConfig, Scope } from '@pact-journal/journal-state';
+import type { JournalFixture } from '@pact-journal/journal-state/testing';
 import {
-  JournalFixture,
   aCommit,
   aDelta,
   aRollback,
@@ -19,15 +19,7 @@ import {
   seq,
   vcluster,
 } from '@pact-journal/journal-state/testing';
-
-const ml = vcluster('ml');
-const n1 = node('n1');
-
-function fleet(): JournalFixture {
-  const fixture = new JournalFixture();
-  fixture.assign('n1', 'ml');
-  return fixture;
-}
+import { fleet, ml, n1 } from './fleet.ts';
 
 const kernelOf = (config: EffectiveConfig): Record<string, string | null> =>
   Object.fromEntries([...config.kernel].map(([key, item]) => [key, item.value]));

@@ -1,22 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Scope } from '@pact-journal/journal-state';
-import {
-  JournalFixture,
-  aCommit,
-  aDelta,
-  aRollback,
-  node,
-  vcluster,
-} from '@pact-journal/journal-state/testing';
-
-const ml = vcluster('ml');
-const n1 = node('n1');
-
-function fleet(): JournalFixture {
-  const fixture = new JournalFixture();
-  fixture.assign('n1', 'ml');
-  return fixture;
-}
+import type { JournalFixture } from '@pact-journal/journal-state/testing';
+import { aCommit, aDelta, aRollback, node, vcluster } from '@pact-journal/journal-state/testing';
+import { fleet, ml, n1 } from './fleet.ts';
 
 describe('the nodes that a change reaches', () => {
   const reached = (fixture: JournalFixture, scope: Scope, ...keys: string[]): number =>
