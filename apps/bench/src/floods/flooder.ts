@@ -34,6 +34,8 @@ const [servername = '', port = ''] = address.split(':');
 const way = { host: '127.0.0.1', port: Number(port), localAddress };
 const tls = { ...way, servername, ca: readFileSync(caPath), ALPNProtocols: ['h2'] };
 const RETRY_MS = 1;
+/** How long somebody waits for a server's answer, and somebody to whom it does not matter. */
+const [PATIENCE_MS, IMPATIENCE_MS] = [20_000, 20];
 
 /** What it got done, for whoever wants to know whether it was a flood. */
 const counts: Record<string, number> = {};
@@ -138,22 +140,36 @@ function commitWithoutEnd(session: ClientHttp2Session): void {
   for (let each = 0; each < 1_000; each += 1) ask();
 }
 
-/** Shakes hands and leaves, at once again. */
-function shakeAndLeave(): void {
+/** Shakes hands and leaves, at once again; waits for it no longer than `patienceMs`. */
+function shakeAndLeave(patienceMs: number): void {
   const socket = connectTls(tls);
+  const timer = setTimeout(() => {
+    count('given up');
+    socket.destroy();
+  }, patienceMs);
   socket.once('secureConnect', () => {
     count('handshakes');
     socket.destroy();
   });
   socket.once('error', () => count('cut or refused'));
-  socket.once('close', () => setImmediate(shakeAndLeave));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    setImmediate(shakeAndLeave, patienceMs);
+  });
 }
 
-/** Connects and never says a word. */
-function saysNothing(): void {
+/** Connects and never says a word; leaves after `patienceMs` to come again. */
+function saysNothing(patienceMs: number): void {
   const socket = connectTcp(way, () => count('silent'));
+  const timer = setTimeout(() => {
+    count('given up');
+    socket.resetAndDestroy();
+  }, patienceMs);
   socket.once('error', () => count('cut or refused')).resume();
-  socket.once('close', () => setTimeout(saysNothing, RETRY_MS));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    setTimeout(saysNothing, RETRY_MS, patienceMs);
+  });
 }
 
 function times(number: number, start: () => void): void {
@@ -168,8 +184,12 @@ switch (kind) {
     times(100, () => keepConnected({ initialWindowSize: 0 }, readNothing));
     break;
   case 'connection storm':
-    times(64, shakeAndLeave);
-    times(64, saysNothing);
+    times(64, () => shakeAndLeave(PATIENCE_MS));
+    times(64, () => saysNothing(PATIENCE_MS));
+    break;
+  case 'impatient storm':
+    times(64, () => shakeAndLeave(IMPATIENCE_MS));
+    times(64, () => saysNothing(IMPATIENCE_MS));
     break;
   case 'header flood':
     times(4, () => keepSending(headerFlood));

@@ -22,6 +22,7 @@ const FLOODS = {
   'rapid reset': `pact-viewer-${BOOT_VCLUSTER}`,
   'slow readers': `pact-viewer-${BOOT_VCLUSTER}`,
   'connection storm': `pact-viewer-${BOOT_VCLUSTER}`,
+  'impatient storm': `pact-viewer-${BOOT_VCLUSTER}`,
   'header flood': `pact-viewer-${BOOT_VCLUSTER}`,
   calls: `pact-viewer-${BOOT_VCLUSTER}`,
   commits: 'pact-ops-bench',
@@ -61,6 +62,8 @@ export async function run(args: readonly string[]): Promise<BenchReport> {
       only: { type: 'string' },
     },
   });
+  if (values.only !== undefined && !(values.only in FLOODS))
+    throw new Error(`there is no flood "${values.only}"; there are: ${Object.keys(FLOODS).join(', ')}`);
   const [samples, rounds] = [Number(values.samples), Number(values.rounds)];
   const issuer = await startIssuer();
   const server = await startSecured(issuer.url);

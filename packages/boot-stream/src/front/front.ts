@@ -7,7 +7,7 @@ import type {
   ServerHttp2Stream,
   ServerOptions,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, ServerOpts } from 'node:net';
 import { stream as wire } from '@pact-journal/journal-proto';
 import { BootStreamError, isBootStreamError } from '../errors.ts';
 import { MIN_SEQUENCE_KEY } from '../metadata.ts';
@@ -44,6 +44,8 @@ const EXPIRED = 'the credentials that this call was begun with have expired: cal
 const EXPIRY_SWEEP_MS = 500;
 /** How many streams a client may reset in the long run. */
 const RESETS_PER_SECOND = 33;
+/** More than anybody sends. */
+const RESETS_UNCOUNTED = 2 ** 31;
 /** A call costs little after it was begun, other than a boot; so more may begin. */
 const CALLS_SLICE_MS = 1;
 /** Boots of one caller that are sent at once. A node has one or two; who reads none of them keeps no more busy. */
@@ -102,10 +104,20 @@ export class BootFront {
       this.#stalls += 1;
       options.onFlood?.(session.socket.remoteAddress ?? '', 'stalled');
     });
-    const serverOptions: ServerOptions = {
+    this.#reception = new Reception({
+      isTls: options.tls !== undefined,
+      handshakeTimeoutMs,
+      perAddress: options.perAddress,
+      onFlood: (address) => options.onFlood?.(address, 'flood'),
+    });
+    const serverOptions: ServerOptions & Pick<ServerOpts, 'blockList'> = {
+      blockList: this.#reception.blockList,
       // node:http2 counts what is queued as if it were the session's own, and takes no streams beyond the limit. What a
       // boot queues is shared: one overlay message and a delta, less than 2 MiB.
       maxSessionMemory: sessionMemoryBytesMax / MIB + 2 * streamsMax,
+      // Counted by the flood watch, which holds them against an address: node:http2 would only end the connection.
+      streamResetBurst: RESETS_UNCOUNTED,
+      streamResetRate: RESETS_UNCOUNTED,
       settings: {
         maxConcurrentStreams: streamsMax,
         maxHeaderListSize: options.headerSizeBytesMax ?? 16 * 1024,
@@ -120,13 +132,7 @@ export class BootFront {
             allowHTTP1: false,
             handshakeTimeout: handshakeTimeoutMs,
           });
-    this.#reception = new Reception({
-      server: this.#server,
-      isTls: options.tls !== undefined,
-      handshakeTimeoutMs,
-      perAddress: options.perAddress,
-      onFlood: (address) => options.onFlood?.(address, 'flood'),
-    });
+    this.#reception.receive(this.#server);
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
     this.#server.maxConnections = options.connectionsMax ?? 32_768;
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));

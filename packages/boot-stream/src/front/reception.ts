@@ -1,13 +1,14 @@
 import type { Http2SecureServer, Http2Server } from 'node:http2';
-import type { Socket } from 'node:net';
+import { BlockList } from 'node:net';
+import type { Socket, SocketAddress } from 'node:net';
 import { Arrivals } from './arrivals.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import type { AddressLimits } from './doorkeeper.ts';
 import { Handshakes } from './handshakes.ts';
 import type { Handshake } from './handshakes.ts';
+import { Refusals } from './refusals.ts';
 
 export interface ReceptionOptions {
-  readonly server: Http2Server | Http2SecureServer;
   readonly isTls: boolean;
   /** How long a connection may say nothing, or wait for its handshake, in ms. */
   readonly handshakeTimeoutMs: number;
@@ -32,15 +33,25 @@ interface Guest {
 export class Reception {
   readonly #options: ReceptionOptions;
   readonly #doorkeeper: Doorkeeper | undefined;
+  readonly #refusals = new Refusals();
   readonly #handshakes = new Handshakes();
   readonly #guests = new Map<string, Guest>();
-  readonly #arrivals: Arrivals;
+  #arrivals: Arrivals | undefined;
 
-  /** To be made when the server has its own listeners, and before it listens. */
   constructor(options: ReceptionOptions) {
-    const { server, handshakeTimeoutMs, perAddress, isTls } = options;
+    const { perAddress } = options;
     this.#options = options;
     this.#doorkeeper = perAddress === undefined ? undefined : new Doorkeeper(perAddress);
+  }
+
+  /** What the server is to be made with. node:net asks it before it makes a socket, which a refusal does not need. */
+  get blockList(): BlockList {
+    return new Gate((address) => !this.#refusals.delays() && this.#doorkeeper?.refuses(address) === true);
+  }
+
+  /** Receives the server's connections. To be called when it has its own listeners, and before it listens. */
+  receive(server: Http2Server | Http2SecureServer): void {
+    const { handshakeTimeoutMs, isTls } = this.#options;
     const listeners = server.listeners('connection');
     const takeUp = (socket: Socket): void => {
       for (const listener of listeners) Reflect.apply(listener, server, [socket]);
@@ -72,16 +83,17 @@ export class Reception {
 
   /** Drops the connections that were not taken up yet. */
   close(): void {
-    this.#arrivals.close();
+    this.#arrivals?.close();
+    this.#refusals.close();
   }
 
   #onConnection(socket: Socket): void {
     if (this.#doorkeeper?.admits(socket) === false) {
-      socket.resetAndDestroy();
+      this.#refusals.add(socket);
       return;
     }
     if (this.#options.isTls) this.#register(socket);
-    this.#arrivals.add(socket);
+    this.#arrivals?.add(socket);
   }
 
   #register(socket: Socket): void {
@@ -109,6 +121,20 @@ export class Reception {
     const cost = handshake.state !== 'waiting';
     this.#handshakes.end(handshake);
     if (cost && !called && this.#doorkeeper?.wasted(address) === true) this.#options.onFlood(address);
+  }
+}
+
+/** Node before 22.13 does not ask. */
+class Gate extends BlockList {
+  readonly #refuses: (address: string) => boolean;
+
+  constructor(refuses: (address: string) => boolean) {
+    super();
+    this.#refuses = refuses;
+  }
+
+  override check(address: string | SocketAddress): boolean {
+    return this.#refuses(typeof address === 'string' ? address : address.address);
   }
 }
 
