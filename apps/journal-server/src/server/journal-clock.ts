@@ -37,6 +37,8 @@ export class JournalClock {
   #baseMs: number;
   /** How far each peer's count is ahead of this one's. */
   readonly #peers = new Map<number, number>();
+  /** What is to be added to the time counted here. */
+  #correctionMs = 0;
   /** The journal's newest time and when, by the time elapsed, it was heard of. */
   #journal = { ms: 0, atMs: 0 };
 
@@ -47,7 +49,7 @@ export class JournalClock {
 
   /** Milliseconds since 1970. */
   now(): number {
-    const counted = this.counted() + this.#correction();
+    const counted = this.counted() + this.#correctionMs;
     const { ms, atMs } = this.#journal;
     return Math.round(Math.max(counted, ms + this.#sources.elapsedMs() - atMs));
   }
@@ -63,12 +65,14 @@ export class JournalClock {
   /** A peer told the time that it counts. */
   peerSaid(peer: number, ms: number): void {
     this.#peers.set(peer, ms - this.counted());
+    this.#correctionMs = this.#correction();
   }
 
   /** Who is no member has no say. */
   keepOnly(members: readonly { readonly id: number }[]): void {
     const ids = new Set(members.map(({ id }) => id));
     for (const peer of [...this.#peers.keys()]) if (!ids.has(peer)) this.#peers.delete(peer);
+    this.#correctionMs = this.#correction();
   }
 
   /** To be told the journal's newest time before this node adds to it. */
@@ -79,7 +83,7 @@ export class JournalClock {
   trouble(): ClockTrouble {
     const counted = this.counted();
     const jumpMs = this.#sources.wallMs() - counted;
-    const correctionMs = this.#correction();
+    const correctionMs = this.#correctionMs;
     const aheadMs = this.now() - counted - correctionMs;
     return {
       jumpMs: Math.abs(jumpMs) > FOLLOWED_MS ? Math.round(jumpMs) : 0,

@@ -203,6 +203,7 @@ function itemsFromWire<Kind extends DeltaKind>(
   items: readonly WireItems[Kind][],
   at: string,
 ): DeltaItem[] {
+  if (items.length === 0) return []; // most of the seven are
   const mapping = mappings[kind];
   return items.map((item, index) => mapping.fromWire(item, `${at}.${kind}[${index}]`));
 }

@@ -12,9 +12,7 @@ export function entrySizeBytes(entry: Entry): number {
 
 /** Sum over entries, see {@link entrySizeBytes}. */
 export function entriesSizeBytes(entries: readonly Entry[]): number {
-  let bytes = entries.length * ENTRY_OVERHEAD_BYTES;
-  for (const entry of entries) bytes += entry.data.length;
-  return bytes;
+  return entries.reduce((bytes, entry) => bytes + entry.data.length, entries.length * ENTRY_OVERHEAD_BYTES);
 }
 
 /** An estimate for limits on queues: a message with its entries and what it carries of a snapshot. */

@@ -116,11 +116,14 @@ function writeMessage(writer: FrameWriter, { message, snapshot }: SizedMessage):
   if (message.context.length > 0) writeBytes(writer, CONTEXT, message.context);
 }
 
-/** One SendRequest with these messages. */
-export function encodeFrame(messages: readonly SizedMessage[]): Buffer {
+/** One SendRequest with these messages, in memory from `allocate`. */
+export function encodeFrame(
+  messages: readonly SizedMessage[],
+  allocate: (sizeBytes: number) => Buffer = (sizeBytes) => Buffer.allocUnsafe(sizeBytes),
+): Buffer {
   let sizeBytes = 0;
   for (const message of messages) sizeBytes += lengthDelimitedSize(message.sizeBytes);
-  const writer = new FrameWriter(sizeBytes);
+  const writer = new FrameWriter(allocate(sizeBytes));
   for (const message of messages) {
     writer.varint(REQUEST_MESSAGES);
     writer.varint(message.sizeBytes);

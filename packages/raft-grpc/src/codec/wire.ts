@@ -121,8 +121,9 @@ export class FrameWriter {
   readonly buffer: Buffer;
   #at = 0;
 
-  constructor(sizeBytes: number) {
-    this.buffer = Buffer.allocUnsafe(sizeBytes);
+  /** `buffer` has exactly the size that is to be filled. */
+  constructor(buffer: Buffer) {
+    this.buffer = buffer;
   }
 
   get position(): number {

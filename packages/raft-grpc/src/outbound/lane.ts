@@ -6,6 +6,7 @@ import type { LaneName } from '../events.ts';
 import { RaftTransportServiceDefinition, SendRequest } from '../gen/raft/v1/raft.ts';
 import type { Hello, SendResponse } from '../gen/raft/v1/raft.ts';
 import type { TransportLimits, TransportTimings } from '../options.ts';
+import { FrameMemory } from './frame-memory.ts';
 import { MessageQueue } from './queue.ts';
 
 /** What a lane needs from its transport. */
@@ -41,6 +42,7 @@ export class Lane {
   readonly address: string;
   readonly #host: LaneHost;
   readonly #queue: MessageQueue;
+  readonly #memory = new FrameMemory();
   #state: LaneState = 'waiting';
   #client: Client | undefined;
   #stream: MessageStream | undefined;
@@ -226,13 +228,15 @@ export class Lane {
     ) {
       const stream = this.#stream;
       const batch = this.#queue.take(batchBytes, maxMessages, maxEntries);
-      const frame = encodeFrame(batch);
+      const frame = encodeFrame(batch, this.#memory.take);
       this.#unsentBytes += frame.length;
       this.sentMessages += batch.length;
       this.sentBytes += frame.length;
-      const more = stream.write(frame, () => {
+      const more = stream.write(frame, (error: Error | null | undefined) => {
         if (stream !== this.#stream) return;
         this.#unsentBytes -= frame.length;
+        // The network has all of it; of a write that failed nobody knows.
+        if (error === null || error === undefined) this.#memory.give(frame);
         this.#flush();
       });
       if (!more) this.#blocked = true;

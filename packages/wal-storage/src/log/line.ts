@@ -69,42 +69,62 @@ export interface EncodedAppend {
   readonly lastChecksum: number;
 }
 
-/** The start of a line up to the entry's data, in the two parts between which the preceding line's checksum stands. */
-interface LineStart {
-  readonly before: string;
-  readonly after: string;
-  readonly embed: boolean;
-}
-
 const NO_CHECKSUM = '00000000';
 
-/** Encodes entries as the lines of one file that continues a line with checksum `previousChecksum`. */
+/** A line up to the entry's data. */
+function lineStart(entry: Entry, previous: string, announcement: string, embed: boolean): string {
+  const { index, term, type } = entry;
+  const data = embed ? '"data":' : '"data_base64":"';
+  return `${SEAL_PREFIX}${NO_CHECKSUM}","index":${index},"term":${term},"prev":"${previous}",${announcement}"type":"${type}",${data}`;
+}
+
+/** Of entry 1 in term 1, without the name of its type. */
+const LINE_START_LENGTH =
+  lineStart(
+    { index: 1 as LogIndex, term: 1 as Term, type: 'normal', data: new Uint8Array() },
+    NO_CHECKSUM,
+    '',
+    true,
+  ).length - 'normal'.length;
+const BASE64_FIELD_EXTRA = '"data_base64":"'.length - '"data":'.length;
+
+/** Bytes of a line and its newline, without an announcement. Counted, not rendered: that would be half of what encoding costs. */
+function lineSize({ index, term, type, data }: Entry, embed: boolean): number {
+  const start = LINE_START_LENGTH + digits(index) - 1 + digits(term) - 1 + type.length;
+  const rest = embed ? data.length : BASE64_FIELD_EXTRA + Math.ceil(data.length / 3) * 4 + 1;
+  return start + rest + 2;
+}
+
+function digits(value: number): number {
+  let count = 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) count++;
+  return count;
+}
+
+/**
+ * Encodes entries as the lines of one file that continues a line with checksum `previousChecksum`, into memory from
+ * `allocate`.
+ */
 export function encodeAppend(
   entries: readonly Entry[],
   previousChecksum: number,
   format: PayloadFormat,
+  allocate: (sizeBytes: number) => Buffer = (sizeBytes) => Buffer.allocUnsafe(sizeBytes),
 ): EncodedAppend {
-  const starts: LineStart[] = [];
-  let sizeBytes = 0;
-  for (const { index, term, type, data } of entries) {
-    const embed = isEmbeddable(data, format);
-    const before = `${SEAL_PREFIX}${NO_CHECKSUM}","index":${index},"term":${term},"prev":"`;
-    const after = `"type":"${type}",${embed ? '"data":' : '"data_base64":"'}`;
-    starts.push({ before, after, embed });
-    sizeBytes += before.length + NO_CHECKSUM.length + 2 + after.length + 2;
-    sizeBytes += embed ? data.length : Math.ceil(data.length / 3) * 4 + 1;
-  }
-  let announcement = announce(entries.length, sizeBytes);
-  const bytes = Buffer.allocUnsafe(sizeBytes + announcement.length);
+  const embedded = entries.map(({ data }) => isEmbeddable(data, format));
+  const sizeBytes = entries.reduce((sum, entry, at) => sum + lineSize(entry, embedded[at] === true), 0);
+  const announcement = announce(entries.length, sizeBytes);
+  const bytes = allocate(sizeBytes + announcement.length);
   const offsets: number[] = [];
   let at = 0;
   let previous = previousChecksum;
-  for (const [position, { before, after, embed }] of starts.entries()) {
-    const data = entries[position]?.data ?? NO_DATA;
+  entries.forEach((entry, position) => {
+    const { data } = entry;
+    const embed = embedded[position] === true;
     const start = at;
     offsets.push(start);
-    at += bytes.write(`${before}${hex32(previous)}",${announcement}${after}`, at, 'latin1');
-    announcement = '';
+    const announced = position === 0 ? announcement : '';
+    at += bytes.write(lineStart(entry, hex32(previous), announced, embed), at, 'latin1');
     if (embed) {
       bytes.set(data, at);
       at += data.length;
@@ -115,13 +135,11 @@ export function encodeAppend(
     previous = checksum(bytes.subarray(start + SEALED_FROM, at));
     putHex32(bytes, start + SEAL_PREFIX.length, previous);
     bytes[at++] = 0x0a;
-  }
+  });
   if (at !== bytes.length)
     throw new Error(`encoding an append: ${at} bytes written where ${bytes.length} were announced`);
   return { bytes, offsets, lastChecksum: previous };
 }
-
-const NO_DATA = new Uint8Array();
 
 /** The `append` field of a file of that many entries and, without this field, bytes. */
 function announce(entries: number, otherBytes: number): string {

@@ -33,6 +33,23 @@ export class TailCache {
     return position < this.#start ? undefined : this.#entries[position];
   }
 
+  /**
+   * Entries from `low` on, before `high`: the first one, and others as long as all together have at most
+   * `maxSizeBytes` of data. Undefined where not all that are asked for are here.
+   */
+  range(low: number, high: number, maxSizeBytes: number): readonly Entry[] | undefined {
+    const start = this.#start + low - this.firstIndex;
+    const end = start + high - low;
+    if (start < this.#start || end > this.#entries.length) return undefined;
+    let sizeBytes = this.#entries[start]?.data.length ?? 0;
+    let taken = start + 1;
+    for (; taken < end; taken++) {
+      sizeBytes += this.#entries[taken]?.data.length ?? 0;
+      if (sizeBytes > maxSizeBytes) break;
+    }
+    return this.#entries.slice(start, Math.min(taken, end)) as Entry[];
+  }
+
   /** Adds the entry after the newest one. */
   push(entry: Entry): void {
     this.#entries.push(entry);

@@ -33,6 +33,7 @@ import { openLog } from './open-log.ts';
 import type { NewestSnapshot } from './open-log.ts';
 import { readEntries, readLineChecksum, readPreviousChecksum } from './reader.ts';
 import { Remover, removeLogFiles } from './remover.ts';
+import { Scratch } from './scratch.ts';
 import { TailCache } from './tail-cache.ts';
 import { SpareFile } from './spare-file.ts';
 import { replaceLogFile, splitAppend, writeLogFile } from './writer.ts';
@@ -75,6 +76,8 @@ export class WalLogStore implements LogStore {
   #hint: CommitHint;
   #remover: Remover;
   readonly #spare: SpareFile;
+  /** For what is appended: one append is written before the next one is encoded. */
+  readonly #scratch = new Scratch();
   /** Entries of a file that is being rewritten, for readers meanwhile. */
   #pinned: readonly Entry[] = [];
 
@@ -196,16 +199,16 @@ export class WalLogStore implements LogStore {
   async #appendFile(entries: readonly Entry[]): Promise<void> {
     const first = entries[0];
     if (first === undefined) return;
-    const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload);
+    const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload, this.#scratch.take);
     await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, () =>
       this.#spare.take(first.index),
     );
     this.#spare.prepare(first.index + entries.length);
     this.#index.addFile(first.index, encoded.bytes.length);
-    for (const [position, entry] of entries.entries()) {
+    entries.forEach((entry, position) => {
       this.#index.addEntry(encoded.offsets[position] ?? 0, entry.term);
       this.#cache.push(entry);
-    }
+    });
     this.#lastChecksum = encoded.lastChecksum;
   }
 
@@ -294,6 +297,8 @@ export class WalLogStore implements LogStore {
   entries(low: Index, high: Index, maxSizeBytes: number): readonly Entry[] {
     if (low < this.#index.firstIndex) throw this.#outOfRange(low, true);
     if (high > this.#index.lastIndex + 1) throw this.#outOfRange(high - 1, false);
+    const newest = this.#cache.range(low, high, maxSizeBytes);
+    if (newest !== undefined) return newest;
     const found: Entry[] = [];
     let sizeBytes = 0;
     let next: number = low;
