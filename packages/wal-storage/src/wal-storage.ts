@@ -8,7 +8,7 @@ import { WalLogStore } from './log/wal-log-store.ts';
 import { DirectorySnapshotStore } from './snapshot/directory-snapshot-store.ts';
 
 const ENTRIES_PER_FILE = 4096;
-const TAIL_CACHE_SIZE_BYTES = 64 * 1024 * 1024;
+const TAIL_CACHE_SIZE_BYTES = 16 * 1024 * 1024;
 
 export interface WalStorageOptions {
   /** Everything is in `<dataDir>/raft`; created if need be. */

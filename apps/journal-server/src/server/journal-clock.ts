@@ -6,6 +6,8 @@
  * most other members count another time, theirs is taken. And it never falls behind the journal's own newest time.
  */
 import { uptime } from 'node:os';
+import { msToTimestamp } from '@pact-journal/journal-state';
+import type { Timestamp } from '@pact-journal/journal-state';
 
 /** Corrections up to this are followed: what time synchronisation does to a machine that runs. */
 const FOLLOWED_MS = 10_000;
@@ -41,6 +43,8 @@ export class JournalClock {
   #correctionMs = 0;
   /** The journal's newest time and when, by the time elapsed, it was heard of. */
   #journal = { ms: 0, atMs: 0 };
+  /** What was told last: many commands share a millisecond. */
+  #told: { readonly ms: number; readonly text: Timestamp } = { ms: 0, text: msToTimestamp(0) };
 
   constructor(sources: TimeSources = systemTime()) {
     this.#sources = sources;
@@ -52,6 +56,13 @@ export class JournalClock {
     const counted = this.counted() + this.#correctionMs;
     const { ms, atMs } = this.#journal;
     return Math.round(Math.max(counted, ms + this.#sources.elapsedMs() - atMs));
+  }
+
+  /** The same as text. */
+  timestamp(): Timestamp {
+    const ms = this.now();
+    if (ms !== this.#told.ms) this.#told = { ms, text: msToTimestamp(ms) };
+    return this.#told.text;
   }
 
   /** The time as this node alone counts it: what it tells its peers. */

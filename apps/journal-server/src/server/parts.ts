@@ -1,7 +1,8 @@
 /** What a server is made of, once it takes part in its group: who is told of what, and who asks whom. */
 import { status } from '@grpc/grpc-js';
 import { BootServer, type FrontCallEnd } from '@pact-journal/boot-stream';
-import { encodeCommand, msToTimestamp, timestampToMs } from '@pact-journal/journal-state';
+import { encodeCommand, timestampToMs } from '@pact-journal/journal-state';
+import type { Timestamp } from '@pact-journal/journal-state';
 import type { ServerConfig } from '../config/index.ts';
 import { Access, type Security } from '../auth/index.ts';
 import type { LokiShipper } from '../loki/index.ts';
@@ -71,7 +72,7 @@ export interface Parts {
 export function createParts(options: PartsOptions): Parts {
   const { tracing, config, log, machine, group, version, clock, security } = options;
   const { node } = group;
-  const now = (): string => msToTimestamp(clock.now());
+  const now = (): Timestamp => clock.timestamp();
   const journal = (): JournalMachine['state'] => machine.state;
   const writer = new JournalWriter(
     {
@@ -248,7 +249,7 @@ function alarmsOf(
 ): readonly Alarm[] {
   return [
     ...alarms.list(),
-    ...staleEmergencies(machine.state.emergencies(msToTimestamp(clock.now()))),
+    ...staleEmergencies(machine.state.emergencies(clock.timestamp())),
     ...watch.alarms(usage.last, Date.now()),
     ...endingCertificates(certificates, Date.now()),
   ];

@@ -1,4 +1,4 @@
-import { canonicalJson, decodeUtf8, encodeUtf8, utf8Exceeds } from '../canonical.ts';
+import { canonicalJson, decodeUtf8, Slabs, utf8Exceeds } from '../canonical.ts';
 import { JournalStateError } from '../errors.ts';
 import {
   CURSOR_DETAIL_SIZE_BYTES_MAX,
@@ -213,8 +213,11 @@ export function parseEnvelope(json: unknown): CommandEnvelope {
 
 /** A command as it goes into the replicated log: one line of canonical JSON, UTF-8. */
 export function encodeCommand(envelope: CommandEnvelope): Uint8Array {
-  return encodeUtf8(canonicalJson(envelope));
+  return slabs.encode(canonicalJson(envelope));
 }
+
+/** Commands follow one another, and memory of its own for each costs more than to write it. */
+const slabs = new Slabs();
 
 /** The JSON value in `bytes`. */
 export function decodeJson(bytes: Uint8Array, what: string): unknown {
