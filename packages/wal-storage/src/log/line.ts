@@ -45,11 +45,13 @@ export function isEmbeddable(data: Uint8Array, format: PayloadFormat): boolean {
     data[data.length - 1] !== CLOSE_BRACE
   )
     return false;
-  if (data.includes(0x0a) || data.includes(0)) return false;
+  // A Buffer's search is several times as fast as an array's.
+  const view = viewOf(data);
+  if (view.includes(0x0a) || view.includes(0)) return false;
   if (format === 'json') return true;
   if (data.length > PARSED_SIZE_BYTES_MAX || !isUtf8(data)) return false;
   try {
-    JSON.parse(viewOf(data).toString('utf8'));
+    JSON.parse(view.toString('utf8'));
     return true;
   } catch {
     return false;
