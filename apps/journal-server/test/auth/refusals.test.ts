@@ -7,6 +7,7 @@ import { journal } from '@pact-journal/journal-proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { memberUri, nodeUri } from '../../src/auth/certificates.ts';
 import type { AuthReason } from '../../src/auth/errors.ts';
+import { TokenVerifier, type TokenVerifierOptions } from '../../src/auth/tokens.ts';
 import { Authority, type Issued, type Subject } from '../../src/certs/authority.ts';
 import { signingKey, type SigningKey } from '../support/openid-provider.ts';
 import { callPath, clientOf, type Ended } from '../support/raw-call.ts';
@@ -87,6 +88,18 @@ const token = (
   more: Record<string, unknown> = {},
   options: Parameters<SecuredCluster['provider']['token']>[1] = {},
 ): Promise<string> => cluster.provider.token({ ...ADMIN, ...more }, options);
+
+/** A verifier like the server's, with keys from elsewhere. */
+const verifierWith = (keys: TokenVerifierOptions['keys']): TokenVerifier =>
+  new TokenVerifier({
+    issuer: cluster.provider.issuer,
+    audience: 'pact-journal',
+    algorithms: ['RS256'],
+    clockSkewMs: 0,
+    rolesClaim: 'pact_role',
+    nodeClaim: 'pact_node_id',
+    keys,
+  });
 
 type Case = readonly [what: string, credential: () => Promise<string>, reason: AuthReason];
 
@@ -375,21 +388,11 @@ describe('what is right stays right', () => {
 
 describe('a new token', () => {
   it('is verified once, however many calls begin with it at once, and again where it was refused', async () => {
-    const { TokenVerifier } = await import('../../src/auth/tokens.ts');
-    const { issuer, key } = cluster.provider;
     let verified = 0;
-    const verifier = new TokenVerifier({
-      issuer,
-      audience: 'pact-journal',
-      algorithms: ['RS256'],
-      clockSkewMs: 0,
-      rolesClaim: 'pact_role',
-      nodeClaim: 'pact_node_id',
-      keys: {
-        key: () => {
-          verified += 1;
-          return Promise.resolve(key.publicJwk);
-        },
+    const verifier = verifierWith({
+      key: () => {
+        verified += 1;
+        return Promise.resolve(cluster.provider.key.publicJwk);
       },
     });
     const good = await token();
@@ -410,24 +413,14 @@ describe('a new token', () => {
 describe('keys', () => {
   it('that an issuer has now are found, and asked for at most once in a while, whatever tokens come', async () => {
     const { IssuerKeys } = await import('../../src/auth/issuer-keys.ts');
-    const { TokenVerifier } = await import('../../src/auth/tokens.ts');
-    const { issuer } = cluster.provider;
     let forgotten = 0;
     const keys = new IssuerKeys({
-      issuer,
+      issuer: cluster.provider.issuer,
       cooldownMs: 200,
       onFailure: () => undefined,
       onChange: () => (forgotten += 1),
     });
-    const verifier = new TokenVerifier({
-      issuer,
-      audience: 'pact-journal',
-      algorithms: ['RS256'],
-      clockSkewMs: 0,
-      rolesClaim: 'pact_role',
-      nodeClaim: 'pact_node_id',
-      keys,
-    });
+    const verifier = verifierWith(keys);
     const before = await token();
     await verifier.verify(before);
     const [next, requests] = [await signingKey('second'), cluster.provider.keyRequests];
