@@ -175,6 +175,14 @@ describe('input is checked before anything is sent', () => {
     expect(result).toMatchObject({ code: 2, stdout: '' });
   });
 
+  test.each(['', ' \t\n'])('an emergency is not started without a reason: %j', async (reason) => {
+    const endpoint = `127.0.0.1:${String(await freePort())}`;
+    const start = ['emergency', 'start', '--global', '--endpoint', endpoint, '-m', reason];
+    const result = await runHere(start);
+    expect(failureLine(result)).toContain('--message: the reason is empty');
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+  });
+
   test('a name that no entry may carry is called by its option', async () => {
     for (const option of ['--author', '--role', '--vcluster']) {
       const scope = option === '--vcluster' ? [] : ['--global'];

@@ -2,6 +2,7 @@
 import { formatScope, type EntryType } from '@pact-journal/journal-state';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { CliError } from '../errors.ts';
 import { withJournal } from '../journal.ts';
 import { checkedEntry } from '../new-entry.ts';
 import {
@@ -25,7 +26,7 @@ export function register(program: Command, context: CliContext): void {
   const start = emergency
     .command('start')
     .description("Start an emergency: the scope's nodes are left alone until it is ended.")
-    .requiredOption('-m, --message <reason>', 'why');
+    .requiredOption('-m, --message <reason>', 'why', parseReason);
   addScopeOptions(start, 'an emergency of');
   addAuthorOptions(start);
   start.action((flags: EmergencyFlags) => append(context, 'EmergencyStart', flags));
@@ -63,6 +64,11 @@ export function register(program: Command, context: CliContext): void {
         );
       }),
     );
+}
+
+function parseReason(text: string): string {
+  if (text.trim() === '') throw new CliError('usage', '--message: the reason is empty');
+  return text;
 }
 
 async function append(context: CliContext, type: EntryType, flags: EmergencyFlags): Promise<void> {
