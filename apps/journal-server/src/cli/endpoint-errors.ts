@@ -64,7 +64,10 @@ function isUnimplemented(error: Error): boolean {
 
 /** The client names each endpoint with what became of it. */
 function clientError(error: Error): CliError | undefined {
-  const each = new RegExp(String.raw`(\S+) cannot be connected to \((${NO_CONNECTION.source})\)`, 'gu');
+  const each = new RegExp(
+    String.raw`(?<!\S)(\S+) cannot be connected to \((${NO_CONNECTION.source})\)`,
+    'gu',
+  );
   let replaced = false;
   const text = error.message.replaceAll(each, (all: string, endpoint: string, details: string) => {
     if (!speaksAnother(details)) return all;

@@ -1,5 +1,6 @@
 /** What commands print with: data on stdout, remarks on stderr, colour and progress only where a human watches. */
 import pc from 'picocolors';
+import { cutLongWords } from '../long-words.ts';
 
 /** The part of a stream that the command line needs. */
 export interface TextStream {
@@ -86,6 +87,6 @@ export class Output {
 
   /** The one line of a failure, on stderr. */
   failure(text: string): void {
-    this.#stderr.write(`${this.errorColors.red('pact-journal:')} ${printable(text)}\n`);
+    this.#stderr.write(`${this.errorColors.red('pact-journal:')} ${printable(cutLongWords(text))}\n`);
   }
 }

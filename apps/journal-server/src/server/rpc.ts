@@ -12,6 +12,7 @@ import type { Identity } from '@pact-journal/journal-state';
 import { isNotLeaderError } from '@pact-journal/raft-core';
 import type { UnaryMethod } from '@pact-journal/boot-stream';
 import type { Access, Caller, Grant } from '../auth/index.ts';
+import { cutLongWords } from '../long-words.ts';
 import type { LeaderForwarder } from './forwarder.ts';
 import { CallError, frontStatus, statusOf, type Status } from './grpc-status.ts';
 import { headersOf, incomingOf, incomingOfFront, type IncomingCall } from './incoming.ts';
@@ -181,7 +182,11 @@ export class RpcHost {
   /** The status to end a call with. What is no designed failure is logged whole and answered in general words. */
   failure(method: string, error: unknown): Status & Error {
     const known = statusOf(error);
-    if (known !== undefined) return Object.assign(new Error(known.details), known);
+    if (known !== undefined) {
+      // It travels in trailers, which have no room for whatever a request may carry.
+      const details = cutLongWords(known.details);
+      return Object.assign(new Error(details), known, { details });
+    }
     this.#log.error({ err: error, method }, 'a call failed by a defect of this program');
     const details = 'internal error; the log of this node has the details';
     return Object.assign(new Error(details), { code: status.INTERNAL, details, metadata: new Metadata() });

@@ -183,6 +183,13 @@ describe('input is checked before anything is sent', () => {
     expect(result).toMatchObject({ code: 2, stdout: '' });
   });
 
+  test('an argument that fills pages is repeated in part, and what is wrong with it in full', async () => {
+    const result = await runHere(['node', 'list', '--limit', '9'.repeat(10_000)]);
+    const cut = `--limit: "${'9'.repeat(199)}…${'9'.repeat(39)}" is not a whole number from 1 to `;
+    expect(failureLine(result)).toContain(cut);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+  });
+
   test('a name that no entry may carry is called by its option', async () => {
     for (const option of ['--author', '--role', '--vcluster']) {
       const scope = option === '--vcluster' ? [] : ['--global'];
