@@ -5,7 +5,7 @@ import type { Message } from '../../src/core/types.ts';
 import { CommitNotices } from '../../src/runtime/commit-notices.ts';
 import { ManualClock } from '../../src/testing/index.ts';
 
-const DELAY_MS = 2;
+const DELAY_MS = 10;
 
 /** An append after entry `index` with so many entries. */
 function append(to: number, index: number, entries: number, commit: number, term = 1): Message {
@@ -59,6 +59,42 @@ describe('news of a commit', () => {
     await clock.advance(DELAY_MS);
     expect(released).toEqual([
       [2, 6],
+      [3, 5],
+    ]);
+  });
+
+  it('leaves sooner where it is of more than 8 entries, and takes the others with it', async () => {
+    const { clock, notices: held, released } = notices();
+    held.holds(append(2, 4, 1, 4));
+    held.holds(append(3, 4, 9, 4));
+    expect(held.holds(append(2, 5, 0, 5))).toBe(true);
+    expect(held.holds(append(3, 13, 0, 13))).toBe(true);
+    await clock.advance(DELAY_MS / 5 - 1);
+    expect(released).toEqual([]);
+    await clock.advance(1);
+    expect(released).toEqual([
+      [2, 5],
+      [3, 13],
+    ]);
+    // What it has been told of is news no more.
+    expect(held.holds(append(3, 13, 0, 14))).toBe(true);
+    await clock.advance(DELAY_MS - 1);
+    expect(released).toHaveLength(2);
+    await clock.advance(1);
+    expect(released).toHaveLength(3);
+  });
+
+  it('leaves before the answer to a read, which waits for what it is about', async () => {
+    const { clock, notices: held, released } = notices();
+    held.holds(append(2, 4, 1, 4));
+    held.holds(append(3, 4, 1, 4));
+    held.holds(append(2, 5, 0, 5));
+    held.holds(append(3, 5, 0, 5));
+    expect(held.holds(createMessage({ type: 'MsgReadIndexResp', to: toNodeId(2) }))).toBe(false);
+    expect(released).toEqual([[2, 5]]);
+    await clock.advance(DELAY_MS);
+    expect(released).toEqual([
+      [2, 5],
       [3, 5],
     ]);
   });
