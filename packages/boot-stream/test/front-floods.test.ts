@@ -179,28 +179,56 @@ describe('a caller', () => {
 });
 
 describe('a connection', () => {
-  it('whose streams are opened and reset without end is ended, and its address gets no other one', async () => {
-    const { address, front } = await start({
-      front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
-    });
-    const bystander = session(address);
-    await served(bystander);
-    const flooder = session(address);
-    await once(flooder, 'remoteSettings');
-    const goaway = goawayOf(flooder);
-    let opened = 0;
-    while (!flooder.destroyed && !flooder.closed) {
-      const requests = Array.from({ length: 40 }, () => flooder.request(CALL).on('error', () => undefined));
-      opened += requests.length;
-      // A round trip later the server has all of them.
-      await Promise.race([new Promise((resolve) => flooder.ping(resolve)), once(flooder, 'close')]);
-      for (const request of requests) request.close(constants.NGHTTP2_CANCEL);
+  it.each([
+    ['CANCEL', constants.NGHTTP2_CANCEL],
+    ['INTERNAL_ERROR', constants.NGHTTP2_INTERNAL_ERROR],
+  ])(
+    'whose streams are opened and reset (%s) without end is ended, and its address gets no other one',
+    async (_, code) => {
+      const { address, front } = await start({
+        front: { perAddress: ADDRESS, streamsPerConnectionMax: 50 },
+      });
+      const bystander = session(address);
+      await served(bystander);
+      const flooder = session(address);
+      await once(flooder, 'remoteSettings');
+      const goaway = goawayOf(flooder);
+      let opened = 0;
+      while (!flooder.destroyed && !flooder.closed && opened < 400) {
+        const requests = Array.from({ length: 8 }, () => flooder.request(CALL).on('error', () => undefined));
+        opened += requests.length;
+        // A round trip later the server has all of them.
+        await Promise.race([new Promise((resolve) => flooder.ping(resolve)), once(flooder, 'close')]);
+        for (const request of requests) request.close(code);
+      }
+      expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      expect(opened).toBeLessThan(400);
+      expect(front.stats().floods).toBe(1);
+      expect(await knock(address)).toBe(false);
+      await served(bystander);
+    },
+  );
+
+  it('whose answers the server itself breaks off does not flood', async () => {
+    const replica = await start({ front: { perAddress: ADDRESS, streamsPerConnectionMax: 5 } });
+    const { address, front } = replica;
+    for (let part = 0; part < 10; part += 1) {
+      const value = randomBytes(90_000).toString('base64');
+      replica.append(aCommit(vcluster('ml'), { kernel: { [`random${part}`]: value } }));
     }
-    expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    expect(opened).toBeLessThan(400);
-    expect(front.stats().floods).toBe(1);
-    expect(await knock(address)).toBe(false);
-    await served(bystander);
+    await replica.currentOverlay('ml');
+    const slow = session(address, { settings: { initialWindowSize: 0 } });
+    await once(slow, 'remoteSettings');
+    const boot = (): Promise<number> =>
+      new Promise((resolve) => {
+        const request = slow.request({ ...CALL, 'grpc-timeout': '10m' }).on('error', () => undefined);
+        request.once('close', () => resolve(request.rstCode)).end(framed(bootRequest()));
+      });
+    for (let round = 0; round < 5; round += 1) {
+      const codes = await Promise.all(Array.from({ length: 5 }, boot));
+      expect(codes).toEqual(Array.from({ length: 5 }, () => constants.NGHTTP2_CANCEL));
+    }
+    expect(front.stats().floods).toBe(0);
   });
 
   it.each([

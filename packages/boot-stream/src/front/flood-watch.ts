@@ -1,6 +1,7 @@
 import { constants } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Slices } from '../slices.ts';
+import { isBrokenOff } from './break-off.ts';
 import { Rounds } from './rounds.ts';
 
 export interface FloodLimits {
@@ -178,12 +179,9 @@ export class FloodWatch {
   }
 }
 
-/**
- * Reset by the client, whatever reason it gives, as long as the answer was not all sent. What the server itself breaks off
- * because the service behind it did is an INTERNAL_ERROR.
- */
-function isGivenUp({ rstCode, aborted }: ServerHttp2Stream): boolean {
-  return rstCode === constants.NGHTTP2_CANCEL || (aborted && rstCode !== constants.NGHTTP2_INTERNAL_ERROR);
+/** Reset by the client: for whatever reason it gives, or for none (NO_ERROR) before the answer has ended. */
+function isGivenUp(stream: ServerHttp2Stream): boolean {
+  return (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) && !isBrokenOff(stream);
 }
 
 function drop(session: ServerHttp2Session, reason: string): void {

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { Server } from '@grpc/grpc-js';
 import type { CallStatus } from '../server/call.ts';
+import { breakOff } from './break-off.ts';
 import { trailersOf } from './native-call.ts';
 
 /** Metadata with this prefix comes from the front alone: a client's own is dropped. */
@@ -56,7 +57,7 @@ export class ForwardedCall {
       stream.resume();
     } else if (stream.writableLength > 0) {
       // A client that does not read cannot be told.
-      stream.close(constants.NGHTTP2_CANCEL);
+      breakOff(stream, constants.NGHTTP2_CANCEL);
     } else {
       stream.end();
     }
@@ -195,7 +196,7 @@ function relayResponse(upstream: ClientHttp2Stream, stream: ServerHttp2Stream, c
   upstream.on('close', () => {
     if (isOver(stream) || stream.writableEnded) return;
     if (!stream.headersSent) refuse(stream);
-    else stream.close(upstream.rstCode === 0 ? constants.NGHTTP2_INTERNAL_ERROR : upstream.rstCode);
+    else breakOff(stream, upstream.rstCode === 0 ? constants.NGHTTP2_INTERNAL_ERROR : upstream.rstCode);
   });
 }
 

@@ -3,6 +3,7 @@ import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { BootStreamError } from '../errors.ts';
 import type { Frame } from '../wire/frames.ts';
 import type { CallStatus, ServerCall } from '../server/call.ts';
+import { breakOff } from './break-off.ts';
 
 const RESPONSE_HEADERS: OutgoingHttpHeaders = {
   ':status': 200,
@@ -76,7 +77,7 @@ export class NativeCall implements ServerCall {
   }
 
   abort(): void {
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    breakOff(this.#stream, constants.NGHTTP2_CANCEL);
   }
 
   /** The deadline has passed: says so where nothing else was said yet, else gives the stream up. */
