@@ -28,6 +28,12 @@ interface Leader {
   readonly trusted: boolean;
 }
 
+/** Who is asked, and where it serves clients. */
+interface AskedMember {
+  readonly id: number;
+  readonly grpc: string;
+}
+
 /** Whether a call was passed on to here by another node. */
 export function wasForwarded(header: HeaderReader): boolean {
   return header(FORWARDED_KEY) !== undefined;
@@ -111,10 +117,11 @@ export class LeaderForwarder {
   }
 
   /**
-   * Asks another member something for this node's own sake, once. Rejects with gRPC's `ServiceError`.
+   * Asks another member something for this node's own sake, once. Rejects with {@link CallError}, which names the member:
+   * its own answer, or `UNAVAILABLE` where there is none.
    */
   async ask<Request, Response>(
-    member: { readonly id: number; readonly grpc: string },
+    member: AskedMember,
     method: MethodDefinition<Request, Response>,
     request: Request,
     timeoutMs: number,
@@ -130,7 +137,7 @@ export class LeaderForwarder {
         metadata,
         { deadline: Date.now() + timeoutMs },
         (error: ServiceError | null, response?: Response) => {
-          if (error !== null) reject(error);
+          if (error !== null) reject(askedError(member, error));
           else if (response !== undefined) resolve(response);
           else reject(new CallError(status.INTERNAL, `${member.grpc} answered nothing`));
         },
@@ -166,6 +173,14 @@ export class LeaderForwarder {
     for (const { client } of this.#leaders.values()) client.close();
     this.#leaders.clear();
   }
+}
+
+/** No answer came, for whatever reason gRPC has for it. */
+const UNANSWERED: ReadonlySet<status> = new Set([status.CANCELLED, status.DEADLINE_EXCEEDED]);
+
+function askedError({ id, grpc }: AskedMember, { code, details, metadata }: ServiceError): CallError {
+  const why = `asking node ${String(id)} (${grpc}): ${details.trim()}`;
+  return new CallError(UNANSWERED.has(code) ? status.UNAVAILABLE : code, why, metadata);
 }
 
 /** What the leader said, or, where it said nothing, that nobody knows whether it did what it was asked. */

@@ -39,7 +39,8 @@ export async function fetchLeaderState(options: RebuildOptions, signal: AbortSig
     try {
       return await fetchOnce(options, signal);
     } catch (error) {
-      if (signal.aborted || statusOf(error) !== undefined) throw error;
+      const code = statusOf(error)?.code ?? status.UNAVAILABLE;
+      if (signal.aborted || code !== status.UNAVAILABLE) throw error;
       if (performance.now() >= giveUpMs) {
         const why = error instanceof Error ? error.message : String(error);
         throw new CallError(
