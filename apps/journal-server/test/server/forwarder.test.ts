@@ -1,10 +1,12 @@
-/** What a node asks another member that refuses, is silent or is not there. */
+/** What a node passes on or asks for at another member that breaks off, refuses or is not there. */
 import { createServer, type AddressInfo } from 'node:net';
 import { credentials, Metadata, Server, ServerCredentials, status, type sendUnaryData } from '@grpc/grpc-js';
 import { journal } from '@pact-journal/journal-proto';
+import { NotLeaderError, toNodeId } from '@pact-journal/raft-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { LeaderForwarder } from '../../src/server/forwarder.ts';
 import { statusOf, type Status } from '../../src/server/grpc-status.ts';
+import { ForwardedAppends } from '../../src/server/services/append-forward.ts';
 
 const METHOD = journal.ClusterServiceDefinition.createSnapshot;
 const closing: (() => void)[] = [];
@@ -85,4 +87,33 @@ describe('a member that is asked', () => {
       details: `asking node 2 (${grpc}): no member`,
     });
   });
+});
+
+test('a leader that breaks off leaves no item without its outcome, whatever ids the client gave them', async () => {
+  const { appendStream } = journal.JournalAppendServiceDefinition;
+  const handlers: Pick<journal.JournalAppendServiceServer, 'appendStream'> = {
+    appendStream: (call) => {
+      call.once('data', () => {
+        call.write({ outcomes: [{ correlationId: 7, outcome: undefined }] }, () =>
+          call.emit('error', { code: status.UNAVAILABLE, details: 'gone', metadata: new Metadata() }),
+        );
+      });
+    },
+  };
+  const address = await serve((server) => server.addService({ appendStream }, handlers));
+  const decided: journal.AppendOutcome[] = [];
+  const appends = new ForwardedAppends(
+    forwarderTo(address),
+    () => undefined,
+    (outcomes) => decided.push(...outcomes),
+    () => undefined,
+  );
+  const items = [7, 7, 7, 8].map((correlationId) => ({ correlationId, requestId: '', command: undefined }));
+  const leader = { id: toNodeId(2), address, attributes: {} };
+  appends.send({ items }, new NotLeaderError(leader.id, leader, 'appending'));
+  await expect.poll(() => decided.map(({ correlationId }) => correlationId)).toEqual([7, 7, 7, 8]);
+  expect(decided.slice(1).map(({ outcome }) => outcome)).toEqual(
+    Array.from({ length: 3 }, () => expect.objectContaining({ $case: 'failure' }) as unknown),
+  );
+  appends.close();
 });

@@ -12,8 +12,8 @@ const { appendStream } = journal.JournalAppendServiceDefinition;
 interface Onward {
   readonly leaderId: number;
   readonly stream: ClientDuplexStream<journal.AppendStreamRequest, journal.AppendStreamResponse>;
-  /** Correlation ids that the leader has not answered. */
-  readonly pending: Set<number>;
+  /** How many items the leader has not answered, by correlation id: a client may give several the same one. */
+  readonly pending: Map<number, number>;
 }
 
 export class ForwardedAppends {
@@ -42,7 +42,7 @@ export class ForwardedAppends {
     const ids = message.items.map((item) => item.correlationId);
     try {
       const onward = this.#towards(leader);
-      for (const id of ids) onward.pending.add(id);
+      for (const id of ids) onward.pending.set(id, (onward.pending.get(id) ?? 0) + 1);
       if (!onward.stream.write(message)) this.#hold(true);
     } catch (error) {
       const known = statusOf(error);
@@ -65,11 +65,15 @@ export class ForwardedAppends {
       appendStream.responseDeserialize,
       metadata,
     );
-    const onward: Onward = { leaderId: leader.leaderId, stream, pending: new Set() };
+    const onward: Onward = { leaderId: leader.leaderId, stream, pending: new Map() };
     this.#streams.add(onward);
     this.#current = onward;
     stream.on('data', ({ outcomes }: journal.AppendStreamResponse) => {
-      for (const { correlationId } of outcomes) onward.pending.delete(correlationId);
+      for (const { correlationId: id } of outcomes) {
+        const left = (onward.pending.get(id) ?? 0) - 1;
+        if (left > 0) onward.pending.set(id, left);
+        else onward.pending.delete(id);
+      }
       this.#decided(outcomes);
     });
     stream.on('drain', () => {
@@ -92,8 +96,10 @@ export class ForwardedAppends {
     const metadata = new Metadata();
     metadata.set(OUTCOME_KEY, 'unknown');
     const failure: Status = { code, details: `the connection to the leader broke: ${details}`, metadata };
-    const pending = [...onward.pending];
+    const outcomes = [...onward.pending].flatMap(([id, count]) =>
+      Array.from({ length: count }, () => failureOutcome(id, failure)),
+    );
     onward.pending.clear();
-    if (pending.length > 0) this.#decided(pending.map((id) => failureOutcome(id, failure)));
+    if (outcomes.length > 0) this.#decided(outcomes);
   }
 }
