@@ -19,7 +19,7 @@ export interface WalStorageOptions {
   readonly nodeId: number;
   /** At most this many entries a log file, from 1; 4096 by default. 1 gives each entry a file, and each file costs two syncs. */
   readonly entriesPerFile?: number;
-  /** Newest log entries kept in memory, in bytes; 64 MiB by default. */
+  /** Newest log entries kept in memory, in bytes; 16 MiB by default. */
   readonly tailCacheSizeBytes?: number;
   /** How data is stored in lines: `auto` (default) is safe for any bytes; `json` spares a parse where data is known to be JSON. */
   readonly payload?: PayloadFormat;

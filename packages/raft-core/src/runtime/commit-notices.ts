@@ -23,14 +23,14 @@ const HURRY = 5;
 export class CommitNotices {
   readonly #clock: Clock;
   readonly #delayMs: number;
-  readonly #release: (notices: readonly Message[]) => void;
+  readonly #release: (notice: Message) => void;
   readonly #ends = new Map<NodeId, Position>();
   readonly #held = new Map<NodeId, Message>();
   #cancel: (() => void) | undefined;
   #dueMs = Infinity;
 
   /** `release` sends what nothing else has made needless after `delayMs`. */
-  constructor(clock: Clock, delayMs: number, release: (notices: readonly Message[]) => void) {
+  constructor(clock: Clock, delayMs: number, release: (notice: Message) => void) {
     this.#clock = clock;
     this.#delayMs = delayMs;
     this.#release = release;
@@ -41,7 +41,7 @@ export class CommitNotices {
     const { type, to, term, index, entries, commit } = message;
     if (type !== 'MsgApp') {
       // Whoever asked waits until it has applied what it is told of here.
-      if (type === 'MsgReadIndexResp') this.#releaseOne(to);
+      if (type === 'MsgReadIndexResp') this.#releaseTo(to);
       // Whatever this is about, the peer's log may not be where it was.
       if (type === 'MsgSnap') this.#forget(to);
       return false;
@@ -71,19 +71,16 @@ export class CommitNotices {
 
   /** Releases what is held. */
   flush(): void {
-    if (this.#held.size === 0) return;
-    const notices = [...this.#held.values()];
-    this.#held.clear();
-    for (const { to, term, index, commit } of notices) this.#ends.set(to, { term, index, commit });
-    this.#release(notices);
+    for (const peer of [...this.#held.keys()]) this.#releaseTo(peer);
   }
 
-  #releaseOne(peer: NodeId): void {
+  #releaseTo(peer: NodeId): void {
     const notice = this.#held.get(peer);
     if (notice === undefined) return;
     this.#held.delete(peer);
-    this.#ends.set(peer, { term: notice.term, index: notice.index, commit: notice.commit });
-    this.#release([notice]);
+    const { term, index, commit } = notice;
+    this.#ends.set(peer, { term, index, commit });
+    this.#release(notice);
   }
 
   /** Drops what is held. */

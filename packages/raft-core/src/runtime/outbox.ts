@@ -31,8 +31,8 @@ export class Outbox {
     this.#transport = transport;
     this.#initialPeers = initialPeers;
     this.#snapshots = new RecentSnapshots(snapshotStore);
-    this.#notices = new CommitNotices(clock, commitNoticeDelayMs, (notices) => {
-      for (const notice of notices) transport.send(notice.to, [notice]);
+    this.#notices = new CommitNotices(clock, commitNoticeDelayMs, (notice) => {
+      transport.send(notice.to, [notice]);
     });
   }
 

@@ -31,8 +31,8 @@ function notices(delayMs = DELAY_MS): {
 } {
   const clock = new ManualClock();
   const released: (readonly [number, number])[] = [];
-  const held = new CommitNotices(clock, delayMs, (messages) => {
-    for (const { to, commit } of messages) released.push([to, commit]);
+  const held = new CommitNotices(clock, delayMs, ({ to, commit }) => {
+    released.push([to, commit]);
   });
   return { clock, notices: held, released };
 }
