@@ -285,6 +285,8 @@ export class NodeLoop<Result> implements TransportHandler {
     this.peers.lost(peer);
     this.call(() => {
       this.core.reportUnreachable(peer);
+      // It may have died with a snapshot on its way, of which it knows nothing when it is back.
+      this.core.reportSnapshot(peer, 'failed');
       if (this.transfer.targetLost(peer)) this.core.transferLeader(this.options.id);
     });
   }

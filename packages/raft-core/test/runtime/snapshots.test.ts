@@ -141,6 +141,20 @@ describe('a follower that needs compacted entries', () => {
     await cluster.stopAll();
   });
 
+  it('gets there soon after it died in the middle and came back', async () => {
+    const { cluster, leader, lagging: follower } = await lagging();
+    cluster.network.setFaults({ transferFailureProbability: 1 });
+    cluster.network.heal();
+    await cluster.clock.until(() => follower.status().receivingSnapshot);
+    await cluster.crash(follower.id);
+    cluster.network.setFaults({ transferFailureProbability: 0 });
+    await cluster.clock.advance(1000);
+    const back = await cluster.startNode(follower.id);
+    await cluster.clock.advance(2000);
+    expect(back.status().appliedIndex).toBe(leader.status().appliedIndex);
+    await cluster.stopAll();
+  });
+
   it('does not stay stuck when it never answers about a snapshot', async () => {
     const {
       cluster,
