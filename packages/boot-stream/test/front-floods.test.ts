@@ -416,6 +416,17 @@ describe('a connection', () => {
     writer.destroy();
   });
 
+  it('whose client does not close it does not keep the server from stopping', async () => {
+    const { address, front } = await start();
+    const port = Number(address.split(':')[1]);
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined);
+    cleanups.push(() => client.destroy());
+    client.resume().write(PREFACE);
+    await expect.poll(() => front.stats().connections).toBe(1);
+    await front.close(100);
+    await expect.poll(() => front.stats().connections).toBe(0);
+  });
+
   it('that floods while the server stops does not keep it', async () => {
     const { address, front } = await start();
     const opened = session(address, { maxSendHeaderBlockLength: 1024 * 1024 });

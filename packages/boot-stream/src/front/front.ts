@@ -169,6 +169,7 @@ export class BootFront {
     for (const session of this.#sessions.keys()) session.close();
     const timer = setTimeout(() => {
       for (const session of this.#sessions.keys()) session.destroy();
+      this.#reception.drop();
     }, graceMs);
     await Promise.all([closed, this.#forwarder.close(graceMs)]);
     clearTimeout(timer);

@@ -36,6 +36,7 @@ export class Reception {
   readonly #refusals = new Refusals();
   readonly #handshakes = new Handshakes();
   readonly #guests = new Map<string, Guest>();
+  readonly #open = new Set<Socket>();
   #arrivals: Arrivals | undefined;
 
   constructor(options: ReceptionOptions) {
@@ -87,11 +88,18 @@ export class Reception {
     this.#refusals.close();
   }
 
+  /** Drops whatever is still open, handshakes and what a client does not close from its side included. */
+  drop(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   #onConnection(socket: Socket): void {
     if (this.#doorkeeper?.admits(socket) === false) {
       this.#refusals.add(socket);
       return;
     }
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket));
     if (this.#options.isTls) this.#register(socket);
     this.#arrivals?.add(socket);
   }
