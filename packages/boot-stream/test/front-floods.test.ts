@@ -416,15 +416,30 @@ describe('a connection', () => {
     writer.destroy();
   });
 
-  it('whose client does not close it does not keep the server from stopping', async () => {
-    const { address, front } = await start();
+  /** Somebody who is connected and closes nothing. */
+  function clinging(address: string): void {
     const port = Number(address.split(':')[1]);
     const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined);
     cleanups.push(() => client.destroy());
     client.resume().write(PREFACE);
+  }
+
+  it('whose client does not close it does not keep the server from stopping', async () => {
+    const { address, front } = await start();
+    clinging(address);
     await expect.poll(() => front.stats().connections).toBe(1);
     await front.close(100);
     await expect.poll(() => front.stats().connections).toBe(0);
+  });
+
+  it('that does nothing is dropped where its client does not close it', async () => {
+    const { address, front } = await start({
+      front: { idleTimeoutMs: 50, keepAliveTimeoutMs: 100, perAddress: { ...ADDRESS, connectionsMax: 1 } },
+    });
+    clinging(address);
+    await expect.poll(() => front.stats().connections).toBe(1);
+    await expect.poll(() => front.stats().connections).toBe(0);
+    expect(await knock(address)).toBe(true);
   });
 
   it('that floods while the server stops does not keep it', async () => {

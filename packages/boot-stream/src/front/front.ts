@@ -90,12 +90,13 @@ export class BootFront {
       memory: new SessionMemory(sessionMemoryBytesMax),
     };
     const handshakeTimeoutMs = options.handshakeTimeoutMs ?? 10_000;
-    this.#keepAlive = new KeepAlive({
+    const timings = {
       intervalMs: options.keepAliveIntervalMs ?? 30_000,
       timeoutMs: options.keepAliveTimeoutMs ?? 20_000,
       greetingMs: handshakeTimeoutMs,
       idleMs: options.idleTimeoutMs ?? 900_000,
-    });
+    };
+    this.#keepAlive = new KeepAlive(timings, (session) => this.#reception.drop(this.#nameOf(session)));
     const streamsMax = options.streamsPerConnectionMax ?? 256;
     // Whoever has all streams open that it may and gives up on them does no harm.
     const resets = { streamsMax, resetsBurst: streamsMax, resetsPerSecond: RESETS_PER_SECOND };
@@ -205,6 +206,11 @@ export class BootFront {
     });
   }
 
+  /** Of its connection, of which a session that is closed knows nothing any more. */
+  #nameOf(session: ServerHttp2Session): string {
+    return this.#sessions.get(session)?.[FRONT_PEER_KEY] ?? '';
+  }
+
   #onFlood(session: ServerHttp2Session): void {
     this.#floods += 1;
     this.#reception.flooded(session.socket.remoteAddress);
@@ -221,7 +227,7 @@ export class BootFront {
     const { admit } = this.#options;
     this.#keepAlive.opened(session);
     this.#stallWatch.opened(session, stream);
-    this.#reception.called(this.#sessions.get(session)?.[FRONT_PEER_KEY] ?? '');
+    this.#reception.called(this.#nameOf(session));
     stream.once('close', () => {
       this.#stallWatch.closed(session, stream);
       this.#keepAlive.closed(session);

@@ -10,6 +10,8 @@ interface Peer {
   openStreams: number;
   /** Milliseconds (of performance.now) since which it has no open stream. */
   idleSinceMs: number;
+  /** And at which it is dropped if it was closed for that, and its client has not closed its side. */
+  dropMs: number | undefined;
 }
 
 /** All in ms. */
@@ -30,11 +32,14 @@ export interface KeepAliveTimings {
  */
 export class KeepAlive {
   readonly #timings: KeepAliveTimings;
+  readonly #drop: (session: ServerHttp2Session) => void;
   readonly #peers = new Map<ServerHttp2Session, Peer>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(timings: KeepAliveTimings) {
+  /** `drop` ends the connection of a session that is closed already: node:http2 itself waits for the client's end. */
+  constructor(timings: KeepAliveTimings, drop: (session: ServerHttp2Session) => void) {
     this.#timings = timings;
+    this.#drop = drop;
   }
 
   add(session: ServerHttp2Session): void {
@@ -47,6 +52,7 @@ export class KeepAlive {
       greetingDueMs: nowMs + greetingMs,
       openStreams: 0,
       idleSinceMs: nowMs,
+      dropMs: undefined,
     };
     this.#peers.set(session, peer);
     session.once('remoteSettings', () => {
@@ -79,11 +85,19 @@ export class KeepAlive {
     const nowMs = performance.now();
     for (const [session, peer] of this.#peers) {
       if (!peer.greeted && peer.greetingDueMs <= nowMs) session.destroy();
-      else if (peer.openStreams === 0 && peer.idleSinceMs + this.#timings.idleMs <= nowMs) session.close();
+      else if (peer.openStreams === 0 && peer.idleSinceMs + this.#timings.idleMs <= nowMs)
+        this.#end(session, peer, nowMs);
       if (peer.dueMs > nowMs) continue;
       if (peer.awaitsAnswer || session.destroyed) session.destroy();
       else this.#ping(session, peer, nowMs);
     }
+  }
+
+  #end(session: ServerHttp2Session, peer: Peer, nowMs: number): void {
+    if (peer.dropMs === undefined) {
+      peer.dropMs = nowMs + this.#timings.timeoutMs;
+      session.close();
+    } else if (peer.dropMs <= nowMs) this.#drop(session);
   }
 
   #ping(session: ServerHttp2Session, peer: Peer, nowMs: number): void {

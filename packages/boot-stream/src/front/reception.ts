@@ -19,6 +19,7 @@ export interface ReceptionOptions {
 
 /** A connection that was not turned away. */
 interface Guest {
+  readonly socket: Socket;
   readonly address: string;
   /** Undefined until it has said something. */
   handshake: Handshake | undefined;
@@ -36,7 +37,6 @@ export class Reception {
   readonly #refusals = new Refusals();
   readonly #handshakes = new Handshakes();
   readonly #guests = new Map<string, Guest>();
-  readonly #open = new Set<Socket>();
   #arrivals: Arrivals | undefined;
 
   constructor(options: ReceptionOptions) {
@@ -82,15 +82,18 @@ export class Reception {
     this.#options.onFlood(address ?? '');
   }
 
-  /** Drops the connections that were not taken up yet. */
+  /** Drops the connections that were not taken up yet, and those that are no further than their handshake. */
   close(): void {
     this.#arrivals?.close();
     this.#refusals.close();
+    for (const { socket, handshake } of this.#guests.values())
+      if (handshake?.state === 'pending') socket.destroy();
   }
 
-  /** Drops whatever is still open, handshakes and what a client does not close from its side included. */
-  drop(): void {
-    for (const socket of this.#open) socket.destroy();
+  /** Drops a connection, or whatever is open, whether its client closes its side or not. */
+  drop(peer?: string): void {
+    const guests = peer === undefined ? [...this.#guests.values()] : [this.#guests.get(peer)];
+    for (const guest of guests) guest?.socket.destroy();
   }
 
   #onConnection(socket: Socket): void {
@@ -98,15 +101,13 @@ export class Reception {
       this.#refusals.add(socket);
       return;
     }
-    this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
-    if (this.#options.isTls) this.#register(socket);
+    this.#register(socket);
     this.#arrivals?.add(socket);
   }
 
   #register(socket: Socket): void {
     const name = nameOf(socket);
-    const guest: Guest = { address: socket.remoteAddress ?? '', handshake: undefined, called: false };
+    const guest: Guest = { socket, address: socket.remoteAddress ?? '', handshake: undefined, called: false };
     this.#guests.set(name, guest);
     socket.once('close', () => this.#left(name, guest));
   }
