@@ -254,24 +254,6 @@ describe('floods', () => {
     await stillServes(running);
   });
 
-  it('that their client leaves at once do not keep the server from stopping', async () => {
-    const running = await start();
-    const session = connectHttp2(`https://localhost:${running.only.grpc.split(':')[1] ?? ''}`, {
-      ...running.tls(),
-      maxSendHeaderBlockLength: 1024 * 1024,
-    });
-    session.on('error', () => undefined);
-    await new Promise((resolve) => session.once('remoteSettings', resolve));
-    const big = Object.fromEntries(
-      Array.from({ length: 60 }, (_, at) => [`x-${String(at)}`, 'y'.repeat(1_000)]),
-    );
-    for (let count = 0; count < 15; count += 1)
-      session.request({ ...CALL, ...big }).on('error', () => undefined);
-    await new Promise((resolve) => session.ping(resolve));
-    session.destroy();
-    await running.only.server.stop();
-  });
-
   it('of connections are turned away before their handshake, and who is connected goes on', async () => {
     const running = await start({ flags: { 'connection-rate-per-address': '1' } });
     const client = clientOf(running.only.grpc, running.channel());
@@ -289,8 +271,7 @@ describe('floods', () => {
           resolve(false);
         });
       });
-    const outcomes: boolean[] = [];
-    for (let count = 0; count < 40; count += 1) outcomes.push(await knock());
+    const outcomes = await Promise.all(Array.from({ length: 40 }, () => knock()));
     expect(outcomes.filter(Boolean).length).toBeGreaterThanOrEqual(10);
     expect(outcomes.filter((admitted) => !admitted).length).toBeGreaterThanOrEqual(10);
     expect(await callPath(client, STATUS, undefined, admin)).toMatchObject({ code: status.OK });
