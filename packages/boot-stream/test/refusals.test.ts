@@ -10,8 +10,10 @@ afterEach(() => {
 });
 
 /** A listener that turns everybody away. */
-async function start(): Promise<{ refusals: Refusals; server: Server; knock: () => Socket }> {
-  const refusals = new Refusals();
+async function start(
+  connectionsMax = 32_768,
+): Promise<{ refusals: Refusals; server: Server; knock: () => Socket }> {
+  const refusals = new Refusals(connectionsMax);
   const server = createServer((socket) => refusals.add(socket)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -48,6 +50,15 @@ describe('a connection that is turned away', () => {
     await expect.poll(() => refusals.delays(Infinity)).toBe(false);
     await new Promise((resolve) => knock().once('close', resolve));
     expect(await connectionsOf(server)).toBe(256);
+  });
+
+  it('takes no more than a sixteenth of the places that a listener has', async () => {
+    const { refusals, knock } = await start(32);
+    knock();
+    await new Promise((resolve) => knock().once('connect', resolve));
+    await expect.poll(() => refusals.delays(Infinity)).toBe(false);
+    const client = knock();
+    await new Promise((resolve) => client.once('close', resolve));
   });
 
   it('is reset at once for a second after one has left early: who does not wait is not kept by it', async () => {

@@ -105,8 +105,10 @@ export class BootFront {
       this.#stalls += 1;
       options.onFlood?.(session.socket.remoteAddress ?? '', 'stalled');
     });
+    const connectionsMax = options.connectionsMax ?? 32_768;
     this.#reception = new Reception({
       isTls: options.tls !== undefined,
+      connectionsMax,
       handshakeTimeoutMs,
       perAddress: options.perAddress,
       onFlood: (address) => options.onFlood?.(address, 'flood'),
@@ -135,7 +137,7 @@ export class BootFront {
           });
     this.#reception.receive(this.#server);
     this.#server.on('tlsClientError', (error: Error) => options.onHandshakeFailure?.(error));
-    this.#server.maxConnections = options.connectionsMax ?? 32_768;
+    this.#server.maxConnections = connectionsMax;
     this.#server.on('session', (session: ServerHttp2Session) => this.#onSession(session));
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
       this.#onStream(stream, headers),

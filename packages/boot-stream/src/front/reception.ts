@@ -10,6 +10,8 @@ import { Refusals } from './refusals.ts';
 
 export interface ReceptionOptions {
   readonly isTls: boolean;
+  /** Of the listener. */
+  readonly connectionsMax: number;
   /** How long a connection may say nothing, or wait for its handshake, in ms. */
   readonly handshakeTimeoutMs: number;
   readonly perAddress: AddressLimits | undefined;
@@ -34,14 +36,15 @@ interface Guest {
 export class Reception {
   readonly #options: ReceptionOptions;
   readonly #doorkeeper: Doorkeeper | undefined;
-  readonly #refusals = new Refusals();
+  readonly #refusals: Refusals;
   readonly #handshakes = new Handshakes();
   readonly #guests = new Map<string, Guest>();
   #arrivals: Arrivals | undefined;
 
   constructor(options: ReceptionOptions) {
-    const { perAddress } = options;
+    const { perAddress, connectionsMax } = options;
     this.#options = options;
+    this.#refusals = new Refusals(connectionsMax);
     this.#doorkeeper = perAddress === undefined ? undefined : new Doorkeeper(perAddress);
   }
 

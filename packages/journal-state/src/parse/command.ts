@@ -211,7 +211,10 @@ export function parseEnvelope(json: unknown): CommandEnvelope {
   };
 }
 
-/** A command as it goes into the replicated log: one line of canonical JSON, UTF-8. */
+/**
+ * A command as it goes into the replicated log: one line of canonical JSON, UTF-8. The bytes may share an ArrayBuffer with
+ * those of other commands, as a small Buffer's do: not to be transferred.
+ */
 export function encodeCommand(envelope: CommandEnvelope): Uint8Array {
   return slabs.encode(canonicalJson(envelope));
 }
