@@ -59,18 +59,19 @@ export class Doorkeeper {
 
   /** Whether another connection of that address would be turned away. It counts as refused if so, and not at all if not. */
   refuses(address: string, nowMs: number = performance.now()): boolean {
-    const visitor = this.#visitor(address, nowMs);
-    const refuses =
-      nowMs < visitor.refusedUntilMs || visitor.open >= this.#limits.connectionsMax || visitor.tokens < 1;
+    return this.#refuses(this.#visitor(address, nowMs), nowMs);
+  }
+
+  #refuses({ refusedUntilMs, open, tokens }: Visitor, nowMs: number): boolean {
+    const refuses = nowMs < refusedUntilMs || open >= this.#limits.connectionsMax || tokens < 1;
     if (refuses) this.#refused += 1;
     return refuses;
   }
 
   /** Whether the connection may stay. It counts until it is closed. */
   admits(socket: Socket, nowMs: number = performance.now()): boolean {
-    const address = socket.remoteAddress ?? '';
-    if (this.refuses(address, nowMs)) return false;
-    const visitor = this.#visitor(address, nowMs);
+    const visitor = this.#visitor(socket.remoteAddress ?? '', nowMs);
+    if (this.#refuses(visitor, nowMs)) return false;
     visitor.tokens -= 1;
     visitor.open += 1;
     socket.once('close', () => (visitor.open -= 1));

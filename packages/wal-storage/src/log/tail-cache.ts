@@ -47,6 +47,7 @@ export class TailCache {
       sizeBytes += this.#entries[taken]?.data.length ?? 0;
       if (sizeBytes > maxSizeBytes) break;
     }
+    // Only slots before `#start` are empty.
     return this.#entries.slice(start, Math.min(taken, end)) as Entry[];
   }
 
