@@ -61,10 +61,12 @@ interface Served {
 async function serve(
   front: Partial<BootFrontOptions> = {},
   opened: (echo: Echo) => void = () => undefined,
+  windowSizeBytes?: number,
 ): Promise<Served> {
   const calls: Echo[] = [];
   const method = {
     messageSizeBytesMax: MESSAGE_BYTES_MAX,
+    ...(windowSizeBytes === undefined ? {} : { windowSizeBytes }),
     open: (call: DuplexCall) => {
       const echo = new Echo(call);
       calls.push(echo);
@@ -192,6 +194,19 @@ describe('a method with streams both ways', () => {
     }
     expect((await answer).body.equals(body)).toBe(true);
     expect(texts(one.messages)).toEqual(names);
+  });
+
+  it('lets a client have as much under way as it says, and 64 KiB where it says nothing', async () => {
+    for (const windowSizeBytes of [undefined, 500_000]) {
+      const { replica, echo } = await serve({}, () => undefined, windowSizeBytes);
+      const opened = session(replica.address);
+      const request = rawCall(opened);
+      await echo();
+      const sizeBytes = windowSizeBytes ?? 65_535;
+      await expect.poll(() => opened.remoteSettings.initialWindowSize, { interval: 2 }).toBe(sizeBytes);
+      expect(opened.state.remoteWindowSize).toBe(sizeBytes);
+      request.close();
+    }
   });
 
   it('holds a client back while it is paused', async () => {

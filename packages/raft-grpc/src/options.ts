@@ -7,6 +7,7 @@ import { compareVersions, type SoftwareRelease } from './inbound/version-rule.ts
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const HTTP2_WINDOW_MAX_BYTES = 2 ** 31 - 1;
 
 /** Bounds on what the transport holds and accepts. All are inclusive. */
 export interface TransportLimits extends DecodeLimits {
@@ -23,6 +24,8 @@ export interface TransportLimits extends DecodeLimits {
   readonly maxQueuedControlBytes: number;
   /** Bytes handed to gRPC that the network has not taken yet; beyond them messages stay queued. 4 MiB by default. */
   readonly maxUnsentBytes: number;
+  /** Bytes that a peer may have on the way to this node on one connection (HTTP/2's window). 4 MiB by default. */
+  readonly windowBytes: number;
   /** Snapshot reads served to peers at a time. 16 by default. */
   readonly maxSnapshotReads: number;
   /** HTTP/2 session memory of one incoming connection, in MiB. 64 by default. */
@@ -98,6 +101,7 @@ export const defaultLimits: TransportLimits = {
   maxQueuedBulkBytes: 32 * MIB,
   maxQueuedControlBytes: MIB,
   maxUnsentBytes: 4 * MIB,
+  windowBytes: 4 * MIB,
   maxSnapshotReads: 16,
   maxSessionMemoryMib: 64,
 };
@@ -147,6 +151,9 @@ export function resolveOptions(options: GrpcTransportOptions): ResolvedOptions {
   if (release !== undefined && compareVersions(release.oldestPeer, release.version) === undefined) {
     const given = `${JSON.stringify(release.version)} and ${JSON.stringify(release.oldestPeer)}`;
     throw new RaftGrpcError('invalidOption', `release must have versions like 1.4.2; got ${given}`);
+  }
+  if (limits.windowBytes > HTTP2_WINDOW_MAX_BYTES) {
+    throw new RaftGrpcError('invalidOption', `windowBytes must be at most ${HTTP2_WINDOW_MAX_BYTES}`);
   }
   if (limits.maxFrameBytes < limits.maxEntryBytes + limits.maxContextBytes + KIB) {
     throw new RaftGrpcError(

@@ -1,4 +1,3 @@
-import type { Server } from '@grpc/grpc-js';
 import type {
   LogIndex,
   Member,
@@ -18,6 +17,7 @@ import type { Hello } from './gen/raft/v1/raft.ts';
 import type { CallerRefusal } from './inbound/caller-refusal.ts';
 import { findVersionMismatch } from './inbound/version-rule.ts';
 import { listen } from './inbound/server.ts';
+import type { PeerServer } from './inbound/server.ts';
 import type { InboundHost } from './inbound/host.ts';
 import { resolveOptions } from './options.ts';
 import type { GrpcTransportOptions, ResolvedOptions } from './options.ts';
@@ -45,7 +45,7 @@ export class GrpcTransport implements Transport {
   readonly #callerRefusals = new Map<CallerRefusal, number>();
   #named: readonly Member[] = [];
   #handler: TransportHandler | undefined;
-  #server: Server | undefined;
+  #server: PeerServer | undefined;
   #port: number | undefined;
   #snapshotReads = 0;
   #stopped: Promise<void> | undefined;
@@ -85,13 +85,13 @@ export class GrpcTransport implements Transport {
       throw new RaftGrpcError('stopped', 'a transport is started once; make a new one');
     }
     this.#handler = handler;
-    const { server, port } = await listen(this.#inboundHost(handler));
+    const server = await listen(this.#inboundHost(handler));
     if (this.#stopped !== undefined) {
-      server.forceShutdown();
+      server.shutDown();
       throw new RaftGrpcError('stopped', 'the transport was stopped while it started');
     }
     this.#server = server;
-    this.#port = port;
+    this.#port = server.port;
     this.setPeers(this.#named);
   }
 
@@ -162,7 +162,7 @@ export class GrpcTransport implements Transport {
     const links = [...this.#links.values()];
     this.#links.clear();
     await Promise.all(links.map((link) => link.close()));
-    server?.forceShutdown();
+    server?.shutDown();
   }
 
   #linkTo(peer: NodeId): PeerLink | undefined {

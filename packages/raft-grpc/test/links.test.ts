@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { createMessage, toNodeId, toTerm } from '@pact-journal/raft-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { GrpcTransport, isRaftGrpcError } from '../src/index.ts';
@@ -14,6 +16,27 @@ function member(id: number, address: string) {
 }
 
 describe('connections', () => {
+  it('take a large append without halting for it', async () => {
+    const sessions = new Set<ServerHttp2Session>();
+    const onStream = (message: unknown): void => {
+      const { session } = (message as { stream: ServerHttp2Stream }).stream;
+      if (session !== undefined) sessions.add(session as ServerHttp2Session);
+    };
+    subscribe('http2.server.stream.created', onStream);
+    const second = await startNode(2, { limits: { windowBytes: 3_000_000 } });
+    const first = await startNode(1);
+    first.transport.setPeers([member(2, second.address)]);
+    await vi.waitFor(() => expect(first.transport.stats(TWO)?.connected).toBe(true), WAIT);
+    unsubscribe('http2.server.stream.created', onStream);
+
+    const ofSecond = [...sessions].filter(({ socket }) => second.address.endsWith(`:${socket.localPort}`));
+    expect(ofSecond).toHaveLength(2);
+    for (const session of ofSecond) {
+      await vi.waitFor(() => expect(session.localSettings.initialWindowSize).toBe(3_000_000), WAIT);
+      expect(session.state.effectiveLocalWindowSize).toBe(3_000_000);
+    }
+  });
+
   it('come back by themselves after they were cut, and messages flow again in order', async () => {
     const second = await startNode(2);
     const relay = await Relay.to(second.address);

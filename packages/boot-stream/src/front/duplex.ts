@@ -1,5 +1,5 @@
 import { constants } from 'node:http2';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { CallStatus } from '../server/call.ts';
 import { statusOf } from '../server/status.ts';
 import { framed } from '../wire/frames.ts';
@@ -40,6 +40,8 @@ export interface DuplexListener {
 export interface DuplexMethod {
   /** Larger messages end the call with RESOURCE_EXHAUSTED. */
   readonly messageSizeBytesMax: number;
+  /** Bytes that a client may have on the way on one connection: 64 KiB, HTTP/2's first window, where it is not given. */
+  readonly windowSizeBytes?: number;
   /** Must not throw. */
   open(call: DuplexCall): DuplexListener;
 }
@@ -72,6 +74,13 @@ export function serveDuplex(
   deadlines.set(call, native.deadlineMs);
   call.open(method);
   return call;
+}
+
+/** A larger message halts on its way each time that a window is full, until the client has been told to go on. */
+function widen(session: ServerHttp2Session | undefined, sizeBytes = 0): void {
+  if (session === undefined || sizeBytes <= (session.state.effectiveLocalWindowSize ?? 0)) return;
+  session.setLocalWindowSize(sizeBytes);
+  session.settings({ initialWindowSize: sizeBytes });
 }
 
 class ServedDuplex implements DuplexCall, Expiring {
@@ -108,6 +117,7 @@ class ServedDuplex implements DuplexCall, Expiring {
 
   open(method: DuplexMethod): void {
     const stream = this.#stream;
+    widen(stream.session as ServerHttp2Session | undefined, method.windowSizeBytes);
     this.#listener = method.open(this);
     this.#native.onDrain = () => {
       this.#count();

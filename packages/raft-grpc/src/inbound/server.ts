@@ -21,6 +21,7 @@ import { readCommitted } from './committed-service.ts';
 import type { InboundHost } from './host.ts';
 import { serveMessages } from './message-stream.ts';
 import { describeSnapshot, readSnapshot } from './snapshot-service.ts';
+import { widenWindows } from './windows.ts';
 
 /** Messages come in as bytes: decoding is ours, so that a malformed one is counted and not thrown by grpc-js. */
 const definition = {
@@ -28,8 +29,16 @@ const definition = {
   send: { ...RaftTransportServiceDefinition.send, requestDeserialize: (bytes: Buffer): Buffer => bytes },
 } satisfies ServiceDefinition;
 
-/** Listens; resolves with the server and the port that is bound. Fails with `addressInUse` or `listenFailed`. */
-export async function listen(host: InboundHost): Promise<{ readonly server: Server; readonly port: number }> {
+/** A server for peers that listens. */
+export interface PeerServer {
+  /** The port that is bound. */
+  readonly port: number;
+  /** Ends all calls and connections at once. */
+  shutDown(): void;
+}
+
+/** Listens. Fails with `addressInUse` or `listenFailed`. */
+export async function listen(host: InboundHost): Promise<PeerServer> {
   const { options } = host;
   await probe(options.listen);
   const server = new Server({
@@ -63,7 +72,14 @@ export async function listen(host: InboundHost): Promise<{ readonly server: Serv
       },
     );
   });
-  return { server, port };
+  const leaveWindows = widenWindows(port, options.limits.windowBytes);
+  return {
+    port,
+    shutDown: () => {
+      leaveWindows();
+      server.forceShutdown();
+    },
+  };
 }
 
 /**

@@ -27,6 +27,7 @@ export function openClient(options: CallerOptions, peer: Pick<Member, 'id' | 'ad
     'grpc.keepalive_time_ms': timings.keepaliveMs,
     'grpc.keepalive_timeout_ms': timings.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
+    'grpc-node.flow_control_window': limits.windowBytes,
     // A connection of its own for each lane, and no retries but ours.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,

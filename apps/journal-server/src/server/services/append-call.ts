@@ -8,6 +8,9 @@ import { decoded } from '../rpc.ts';
 
 const { appendStream } = journal.JournalAppendServiceDefinition;
 
+/** Room for a message of a thousand entries of usual size. */
+const WINDOW_SIZE_BYTES = 1024 * 1024;
+
 export interface AppendCall {
   readonly header: HeaderReader;
   /** False: enough is queued, wait for `drained`. */
@@ -68,6 +71,7 @@ export function openOnGrpcJs(
 export function appendsOfFront(messageSizeBytesMax: number, open: OpenAppends): DuplexMethod {
   return {
     messageSizeBytesMax,
+    windowSizeBytes: WINDOW_SIZE_BYTES,
     open: (call) => {
       const listener = open({
         header: headersOfFront(call),
