@@ -6,10 +6,10 @@ import { acquireDirectoryLock } from './directory-lock.ts';
 import type { DirectoryItem, DirectoryLock, FileSystem, OpenFile } from './file-system.ts';
 
 /**
- * Writes up to this size go to the page cache on the calling thread: that takes microseconds, and a round through the
- * thread pool costs more than the copy. Larger ones may have to wait for write-back, so they must not block.
+ * Writes up to this size go to the page cache on the calling thread: that takes tens of microseconds, and a round through
+ * the thread pool costs more than the copy. Larger ones may have to wait for write-back, so they must not block.
  */
-const INLINE_WRITE_SIZE_BYTES_MAX = 16 * 1024;
+const INLINE_WRITE_SIZE_BYTES_MAX = 256 * 1024;
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
@@ -40,12 +40,28 @@ class DiskFile implements OpenFile {
   }
 
   async write(data: Uint8Array, position: number): Promise<void> {
+    if (data.length <= INLINE_WRITE_SIZE_BYTES_MAX) {
+      this.#writeNow(data, position);
+      return;
+    }
     let done = 0;
     while (done < data.length) {
-      const count =
-        data.length <= INLINE_WRITE_SIZE_BYTES_MAX
-          ? writeSync(this.#fd, data, done, data.length - done, position + done)
-          : await this.#writeSome(data, done, position + done);
+      const count = await this.#writeSome(data, done, position + done);
+      if (count === 0) throw shortWrite(done, data.length);
+      done += count;
+    }
+  }
+
+  async writeDurably(data: Uint8Array, position: number): Promise<void> {
+    if (data.length <= INLINE_WRITE_SIZE_BYTES_MAX) this.#writeNow(data, position);
+    else await this.write(data, position);
+    await this.sync();
+  }
+
+  #writeNow(data: Uint8Array, position: number): void {
+    let done = 0;
+    while (done < data.length) {
+      const count = writeSync(this.#fd, data, done, data.length - done, position + done);
       if (count === 0) throw shortWrite(done, data.length);
       done += count;
     }

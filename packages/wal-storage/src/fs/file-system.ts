@@ -15,6 +15,8 @@ export interface OpenFile {
   write(data: Uint8Array, position: number): Promise<void>;
   /** Takes the contents away. Not durable before `sync`. */
   empty(): Promise<void>;
+  /** `write`, then `sync`. Small data is with the operating system, and the sync begun, when it returns. */
+  writeDurably(data: Uint8Array, position: number): Promise<void>;
   /** Contents and size are durable when it resolves. Never call it again after it has failed: see hazards of fsync. */
   sync(): Promise<void>;
   close(): Promise<void>;

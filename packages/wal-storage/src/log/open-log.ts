@@ -78,7 +78,7 @@ export async function openLog(
   // Everything has been judged; only from here on is anything changed.
   await removeAll(fileSystem, layout.raft, await temporariesIn(fileSystem, layout.raft), options.onWarning);
   await removeAll(fileSystem, layout.wal, listing.temporaries, options.onWarning);
-  await removeQuietly(fileSystem, layout.wal, [...leftovers]);
+  await removeLeftovers(fileSystem, layout.wal, [...leftovers]);
   if (beyond !== undefined)
     return startAfterSnapshot(fileSystem, layout, files, vote, beyond, options.onWarning);
   if (recovered.tornTail === undefined) await rewriteLastFile(fileSystem, layout.wal, files.at(-1));
@@ -279,6 +279,24 @@ async function removeAll(
       message: `${path} was left over by a write that a crash interrupted; it is removed`,
       path,
     });
+  }
+}
+
+/**
+ * One that was emptied to be used again is told from one that was damaged by the file after it, so it must be gone before
+ * that one may be.
+ */
+async function removeLeftovers(
+  fileSystem: FileSystem,
+  directory: string,
+  files: readonly number[],
+): Promise<void> {
+  if (files.length === 0) return;
+  await removeQuietly(fileSystem, directory, files);
+  try {
+    await fileSystem.syncDirectory(directory);
+  } catch (error) {
+    throw ioError(error, 'removing files of compacted entries', directory);
   }
 }
 

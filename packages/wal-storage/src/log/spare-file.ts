@@ -71,6 +71,9 @@ export class SpareFile {
   readonly #takeOld: () => number | undefined;
   /** What is being prepared or removed, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
+  #underWay = 0;
+  /** The entry whose file is to be prepared in the next turn of the event loop. */
+  #next: { readonly first: number; readonly turn: NodeJS.Immediate } | undefined;
   #spare: Spare | undefined;
   #failure: WalStorageError | undefined;
   #lastMs = -Infinity;
@@ -83,22 +86,49 @@ export class SpareFile {
     this.#takeOld = takeOld;
   }
 
-  /** An append has become durable, and the next one will begin with entry `first`. */
+  /**
+   * An append has become durable, and the next one will begin with entry `first`. Nothing is done about it before the next
+   * turn: what this one does, telling others of the append, is more urgent.
+   */
   prepare(first: number): void {
     const now = performance.now();
     const inRhythm = now - this.#lastMs <= RHYTHM_MS_MAX;
     this.#lastMs = now;
     if (!inRhythm) return;
-    this.#work = this.#work.then(() => this.#create(first));
+    this.#next = { first, turn: setImmediate(() => this.#begin()) };
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), IDLE_MS).unref();
   }
 
-  /**
-   * The file for an append that begins with `first`, now the caller's; undefined where there is none. Fails as the
-   * append would have that had created it.
-   */
-  async take(first: number): Promise<NewFile | undefined> {
+  #begin(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    if (next === undefined) return;
+    clearImmediate(next.turn);
+    this.#do(() => this.#create(next.first));
+  }
+
+  #do(work: () => Promise<void>): void {
+    this.#underWay++;
+    this.#work = this.#work.then(work).then(() => {
+      this.#underWay--;
+    });
+  }
+
+  /** Nothing is being prepared or removed: `take` may be called. */
+  get isSettled(): boolean {
+    return this.#next === undefined && this.#underWay === 0;
+  }
+
+  async settled(): Promise<void> {
+    this.#begin();
     await this.#work;
+  }
+
+  /**
+   * The file for an append that begins with `first`, now the caller's; undefined where there is none. Throws what the
+   * append would have failed with that had created it.
+   */
+  take(first: number): NewFile | undefined {
     if (this.#failure !== undefined) throw this.#failure;
     const spare = this.#spare;
     if (spare === undefined) return undefined;
@@ -112,7 +142,9 @@ export class SpareFile {
   async discard(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#work = this.#work.then(() => this.#remove());
+    if (this.#next !== undefined) clearImmediate(this.#next.turn);
+    this.#next = undefined;
+    this.#do(() => this.#remove());
     await this.#work;
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -158,6 +190,6 @@ export class SpareFile {
     this.#timer = undefined;
     const restMs = this.#lastMs + IDLE_MS - performance.now();
     if (restMs > 0) this.#timer = setTimeout(() => this.#expire(), Math.ceil(restMs)).unref();
-    else this.#work = this.#work.then(() => this.#remove());
+    else this.#do(() => this.#remove());
   }
 }

@@ -1,7 +1,8 @@
 /**
  * raft-core's LogStore on a directory.
  *
- * What is durable when: an append resolves after fsync of its file and of the directory; the vote is replaced before the
+ * What is durable when: an append resolves after fsync of its file and of the directory, and nearly always its write is
+ * under way when the call returns, so that the caller can do something else while the disk works; the vote is replaced before the
  * entries that came with it are written; the commit index is only a hint and never synced. What must never come back
  * after a crash (a conflicting suffix, a compacted prefix) is first declared gone in `bounds.json`, then removed.
  */
@@ -151,7 +152,7 @@ export class WalLogStore implements LogStore {
       const { entries, hardState } = batch;
       const first = entries[0];
       if (first !== undefined) this.#checkAppend(entries, first);
-      if (hardState !== undefined) await this.#persistVote(hardState);
+      if (hardState !== undefined && !this.#isVoteOf(hardState)) await this.#persistVote(hardState);
       if (first !== undefined) {
         if (first.index <= this.#index.lastIndex) await this.#truncate(first.index);
         for (const part of splitAppend(entries, this.#options.entriesPerFile)) await this.#appendFile(part);
@@ -179,9 +180,11 @@ export class WalLogStore implements LogStore {
     }
   }
 
-  async #persistVote(hardState: HardState): Promise<void> {
-    const { term, vote } = hardState;
-    if (term === this.#vote.term && vote === this.#vote.vote) return;
+  #isVoteOf({ term, vote }: HardState): boolean {
+    return term === this.#vote.term && vote === this.#vote.vote;
+  }
+
+  async #persistVote({ term, vote }: HardState): Promise<void> {
     const path = join(this.#layout.raft, VOTE_FILE);
     if (term < this.#vote.term || (term === this.#vote.term && this.#vote.vote !== 0)) {
       const message = `replacing ${path}: term ${this.#vote.term} with vote ${this.#vote.vote} cannot become term ${term} with vote ${vote}`;
@@ -200,9 +203,9 @@ export class WalLogStore implements LogStore {
     const first = entries[0];
     if (first === undefined) return;
     const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload, this.#scratch.take);
-    await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, () =>
-      this.#spare.take(first.index),
-    );
+    if (!this.#spare.isSettled) await this.#spare.settled();
+    const prepared = this.#spare.take(first.index);
+    await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, prepared);
     this.#spare.prepare(first.index + entries.length);
     this.#index.addFile(first.index, encoded.bytes.length);
     entries.forEach((entry, position) => {
@@ -344,7 +347,7 @@ export class WalLogStore implements LogStore {
 
   reset(index: Index, term: Term, hardState: HardState): Promise<void> {
     return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
-      await this.#persistVote(hardState);
+      if (!this.#isVoteOf(hardState)) await this.#persistVote(hardState);
       await this.#spare.discard();
       await this.#remover.removeAll();
       const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };

@@ -38,14 +38,13 @@ export async function writeLogFile(
   directory: string,
   first: number,
   append: EncodedAppend,
-  prepared?: () => Promise<NewFile | undefined>,
+  prepared?: NewFile,
 ): Promise<void> {
   const name = walFileName(first);
   try {
-    const { file, named } = (await prepared?.()) ?? (await createFile(fileSystem, directory, name));
+    const { file, named } = prepared ?? (await createFile(fileSystem, directory, name));
     try {
-      await file.write(append.bytes, 0);
-      const outcomes = await Promise.allSettled([file.sync(), named]);
+      const outcomes = await Promise.allSettled([file.writeDurably(append.bytes, 0), named]);
       for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     } finally {
       await file.close();

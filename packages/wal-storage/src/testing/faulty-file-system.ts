@@ -146,24 +146,24 @@ export class FaultyFileSystem implements FileSystem {
     this.#simple('open', path);
     const create = mode === 'create' || (mode === 'update' && !this.disk.exists(path));
     const file = create ? this.disk.create(path) : this.disk.file(path);
+    const write = async (data: Uint8Array, position: number): Promise<void> =>
+      this.#write(file, path, data, position);
+    const sync = async (): Promise<void> => this.#sync(file, path);
     return {
       read: async (into, position) => {
         this.#simple('read', path);
         return copyRange(file, into, position);
       },
-      write: async (data, position) => this.#write(file, path, data, position),
+      write,
+      writeDurably: async (data, position) => {
+        await write(data, position);
+        await sync();
+      },
       empty: async () => {
         this.#simple('empty', path);
         this.disk.empty(file);
       },
-      sync: async () => {
-        const fault = this.#enter('sync', path);
-        if (fault !== undefined) {
-          this.disk.forgetUnsynced(file);
-          throw systemError(fault.code, 'sync', path);
-        }
-        this.disk.syncFile(file);
-      },
+      sync,
       close: async () => this.#simple('close', path),
     };
   }
@@ -184,6 +184,15 @@ export class FaultyFileSystem implements FileSystem {
       throw systemError('ENOSPC', 'write', path);
     }
     this.disk.write(file, position, data);
+  }
+
+  #sync(file: FileNode, path: string): void {
+    const fault = this.#enter('sync', path);
+    if (fault !== undefined) {
+      this.disk.forgetUnsynced(file);
+      throw systemError(fault.code, 'sync', path);
+    }
+    this.disk.syncFile(file);
   }
 
   readSync(path: string, into: Uint8Array, position: number): number {
