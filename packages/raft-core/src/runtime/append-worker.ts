@@ -70,7 +70,8 @@ export class AppendWorker {
     return this.#busySince === undefined ? 0 : this.#clock.now() - this.#busySince;
   }
 
-  enqueue(request: AppendRequest): void {
+  /** `afterSending`: not before what this turn sends has left, where no write is under way. */
+  enqueue(request: AppendRequest, afterSending = false): void {
     if (this.#stopped) return;
     const onlyHint =
       request.entries.length === 0 &&
@@ -84,7 +85,7 @@ export class AppendWorker {
     }
     this.#queuedBytes += entriesSizeBytes(request.entries);
     this.#queue.push(request);
-    this.#start();
+    this.#start(afterSending);
   }
 
   /** Runs work that must not overlap with appends, after those queued before it. A rejection is fatal too. */
@@ -119,15 +120,16 @@ export class AppendWorker {
     while (this.#running !== undefined) await this.#running;
   }
 
-  #start(): void {
-    this.#running ??= this.#run().finally(() => {
+  #start(afterSending = false): void {
+    this.#running ??= this.#run(afterSending).finally(() => {
       this.#running = undefined;
       if (this.#queue.length > 0 && !this.#stopped) this.#start();
     });
   }
 
-  async #run(): Promise<void> {
+  async #run(afterSending: boolean): Promise<void> {
     try {
+      if (afterSending) await new Promise<void>((resolve) => this.#clock.defer(resolve));
       for (let work = this.#queue.shift(); work !== undefined && !this.#stopped; work = this.#queue.shift()) {
         this.#busySince = this.#clock.now();
         if (typeof work === 'function') await work();

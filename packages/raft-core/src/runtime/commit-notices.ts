@@ -9,16 +9,19 @@ interface Position {
   readonly commit: number;
 }
 
-/** What a peer has to apply in next to no time, so that it need not begin with it early. */
-const FEW_ENTRIES = 8;
+/** What a peer applies while its disk makes the next append durable, so that it need not begin with it early. */
+const FEW_ENTRIES = 64;
 /** By so much shorter is the delay for more than that. */
 const HURRY = 5;
+/** By so much longer is it for less than that, once an append has come in time to take a notice's place. */
+const PATIENCE = 5;
 
 /**
  * An append without entries at the position where the last one ended only says that more is committed. Where proposals
  * follow one another the next append says it too, so it is held for a moment, and dropped when that comes: a follower
  * then has one message a commit to read and to answer, not two. Raft may lose any message, so nothing rests on it. Many
- * entries are held for a shorter time: their peer can apply them while it waits for others.
+ * entries are held for a shorter time: their peer can apply them while it waits for others. Few are held longer as long
+ * as it pays.
  */
 export class CommitNotices {
   readonly #clock: Clock;
@@ -28,6 +31,8 @@ export class CommitNotices {
   readonly #held = new Map<NodeId, Message>();
   #cancel: (() => void) | undefined;
   #dueMs = Infinity;
+  /** The last notice that was held was not needed. */
+  #inRhythm = false;
 
   /** `release` sends what nothing else has made needless after `delayMs`. */
   constructor(clock: Clock, delayMs: number, release: (notice: Message) => void) {
@@ -50,12 +55,17 @@ export class CommitNotices {
     const isNotice = entries.length === 0 && end?.term === term && end.index === index && this.#delayMs > 0;
     if (!isNotice) {
       this.#ends.set(to, { term, index: index + entries.length, commit });
-      this.#held.delete(to);
+      if (this.#held.delete(to)) this.#notNeeded();
       return false;
     }
     this.#held.set(to, message);
-    this.#releaseIn(commit - end.commit > FEW_ENTRIES ? this.#delayMs / HURRY : this.#delayMs);
+    this.#releaseIn(this.#delayFor(commit - end.commit));
     return true;
+  }
+
+  #delayFor(entries: number): number {
+    if (entries > FEW_ENTRIES) return this.#delayMs / HURRY;
+    return this.#inRhythm ? this.#delayMs * PATIENCE : this.#delayMs;
   }
 
   #releaseIn(delayMs: number): void {
@@ -65,8 +75,16 @@ export class CommitNotices {
     this.#dueMs = dueMs;
     this.#cancel = this.#clock.setTimer(delayMs, () => {
       this.#dueMs = Infinity;
+      this.#inRhythm = false;
       this.flush();
     });
+  }
+
+  #notNeeded(): void {
+    this.#inRhythm = true;
+    if (this.#held.size > 0) return;
+    this.#cancel?.();
+    this.#dueMs = Infinity;
   }
 
   /** Releases what is held. */

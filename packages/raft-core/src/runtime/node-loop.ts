@@ -7,7 +7,8 @@
  *                              └──────── responses of both workers <───────────────┘
  *
  * A turn takes all that has arrived since the last one, so that what arrives together is proposed, sent and written
- * together. Messages leave before the write that belongs to them starts, so that disks work in parallel; what rests on
+ * together. Messages leave before the write that belongs to them starts, so that disks work in parallel, and a follower's
+ * write starts before it applies what was committed meanwhile; what rests on
  * a write (votes, acknowledgements, the leader's own vote for its entries) comes back from the append worker when it
  * is durable, and only then counts.
  */
@@ -424,15 +425,18 @@ export class NodeLoop<Result> implements TransportHandler {
     this.#outbox.send(
       held.length === 0 ? ready.messages : ready.messages.filter((each) => !held.includes(each)),
     );
+    const replicates = ready.messages.some(({ type, entries }) => type === 'MsgApp' && entries.length > 0);
     for (const message of ready.messages) {
       if (message.type === 'MsgStorageAppend') {
-        this.appendWorker.enqueue({
+        const request = {
           entries: message.entries,
           hardState: ready.hardState,
           mustSync: ready.mustSync,
           snapshot: message.snapshot,
           responses: held.length === 0 ? message.responses : [...held, ...message.responses],
-        });
+        };
+        // The followers' writes are what a commit waits for longest.
+        this.appendWorker.enqueue(request, replicates);
       } else if (message.type === 'MsgStorageApply') this.applyWorker.enqueue(message);
     }
   }

@@ -69,8 +69,9 @@ export interface RaftNodeOptions<Result> {
   readonly messageMaxBytes?: number;
   /**
    * How long news of nothing but a higher commit index waits for entries that it can travel with, where it is news of
-   * at most 8 entries; of more it waits a fifth of that. So much later a follower applies the last entries of a burst,
-   * unless a linearizable read waits for them. Milliseconds, default 10; 0 sends it at once.
+   * at most 64 entries; of more it waits a fifth of that, and of fewer five times as long while entries keep coming in
+   * time. So much later a follower applies the last entries of a burst, unless a linearizable read waits for them.
+   * Milliseconds, default 10; 0 sends it at once.
    */
   readonly commitNoticeDelayMs?: number;
   /** Append messages in flight to one follower. Default 256. */

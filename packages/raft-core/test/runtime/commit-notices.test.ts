@@ -63,25 +63,48 @@ describe('news of a commit', () => {
     ]);
   });
 
-  it('leaves sooner where it is of more than 8 entries, and takes the others with it', async () => {
+  it('leaves sooner where it is of more than 64 entries, and takes the others with it', async () => {
     const { clock, notices: held, released } = notices();
     held.holds(append(2, 4, 1, 4));
-    held.holds(append(3, 4, 9, 4));
+    held.holds(append(3, 4, 65, 4));
     expect(held.holds(append(2, 5, 0, 5))).toBe(true);
-    expect(held.holds(append(3, 13, 0, 13))).toBe(true);
+    expect(held.holds(append(3, 69, 0, 69))).toBe(true);
     await clock.advance(DELAY_MS / 5 - 1);
     expect(released).toEqual([]);
     await clock.advance(1);
     expect(released).toEqual([
       [2, 5],
-      [3, 13],
+      [3, 69],
     ]);
     // What it has been told of is news no more.
-    expect(held.holds(append(3, 13, 0, 14))).toBe(true);
+    expect(held.holds(append(3, 69, 0, 70))).toBe(true);
     await clock.advance(DELAY_MS - 1);
     expect(released).toHaveLength(2);
     await clock.advance(1);
     expect(released).toHaveLength(3);
+  });
+
+  it('waits five times as long while entries keep coming in time, each time anew, and as at first after they did not', async () => {
+    const { clock, notices: held, released } = notices();
+    held.holds(append(2, 4, 1, 4));
+    for (let last = 5; last < 25; last++) {
+      expect(held.holds(append(2, last, 0, last))).toBe(true);
+      await clock.advance(last === 5 ? DELAY_MS - 1 : 5 * DELAY_MS - 1);
+      expect(held.holds(append(2, last, 1, last))).toBe(false);
+    }
+    expect(released).toEqual([]);
+    held.holds(append(2, 25, 0, 25));
+    await clock.advance(5 * DELAY_MS - 1);
+    expect(released).toEqual([]);
+    await clock.advance(1);
+    expect(released).toEqual([[2, 25]]);
+    held.holds(append(2, 25, 1, 25));
+    held.holds(append(2, 26, 0, 26));
+    await clock.advance(DELAY_MS);
+    expect(released).toEqual([
+      [2, 25],
+      [2, 26],
+    ]);
   });
 
   it('leaves before the answer to a read, which waits for what it is about', async () => {
