@@ -5,6 +5,7 @@ import { lowerPriority } from '../priority.ts';
 import { changeLevelOnSignal, type Logger } from './log.ts';
 import type { NodeLine } from './node-line.ts';
 import { startServer, type RunningServer } from './server.ts';
+import { spaceMajorCollections } from './old-generation.ts';
 import { boundYoungGeneration } from './young-generation.ts';
 
 /** What makes a process stop its server, and force it at the second time. */
@@ -30,6 +31,7 @@ export interface RunOptions {
 export async function runServer({ config, log, version, stopRequest, onReady }: RunOptions): Promise<void> {
   lowerPriority(config.node.niceness);
   boundYoungGeneration();
+  spaceMajorCollections();
   const endLevelChanges = changeLevelOnSignal(log);
   const starting = new AbortController();
   let announced = false;
