@@ -78,7 +78,8 @@ export function serveDuplex(
 
 /** A larger message halts on its way each time that a window is full, until the client has been told to go on. */
 function widen(session: ServerHttp2Session | undefined, sizeBytes = 0): void {
-  if (session === undefined || sizeBytes <= (session.state.effectiveLocalWindowSize ?? 0)) return;
+  if (session === undefined || session.destroyed) return;
+  if (sizeBytes <= (session.state.effectiveLocalWindowSize ?? 0)) return;
   session.setLocalWindowSize(sizeBytes);
   session.settings({ initialWindowSize: sizeBytes });
 }

@@ -15,7 +15,7 @@ export function widenWindows(port: number, sizeBytes: number): () => void {
   const widened = new WeakSet<ServerHttp2Session>();
   const onStream = (message: unknown): void => {
     const { session } = (message as { readonly stream: ServerHttp2Stream }).stream;
-    if (session === undefined || session.socket.localPort !== port) return;
+    if (session === undefined || session.destroyed || session.socket.localPort !== port) return;
     const serverSession = session as ServerHttp2Session;
     if (widened.has(serverSession)) return;
     widened.add(serverSession);
