@@ -41,7 +41,7 @@ async function workload(model: ModelledLog, store: WalLogStore): Promise<void> {
 
 /**
  * Appends that follow one another, with a compaction in between that leaves files to use again. Some follow at once, and
- * some after a turn of the event loop, in which a file is prepared for them.
+ * some after turns of the event loop, in which a file is prepared for them.
  */
 async function reuse(model: ModelledLog, store: WalLogStore): Promise<void> {
   await model.open();
@@ -51,7 +51,7 @@ async function reuse(model: ModelledLog, store: WalLogStore): Promise<void> {
   await model.compact(5);
   for (let index = 6; index <= 10; index += 1) {
     await model.append(index, 1, 1);
-    if (index > 7) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; index > 7 && turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
   await model.commit(10);
   await model.compact(9);

@@ -24,11 +24,11 @@ function entry(index: number): Entry {
   return { index: index as LogIndex, term: 1 as Term, type: 'normal', data };
 }
 
-/** Appends with a turn of the event loop after each, in which the next file is prepared. */
+/** Appends with turns of the event loop after each, in which the next file is prepared. */
 async function append(store: WalLogStore, from: number, to: number): Promise<void> {
   for (let index = from; index <= to; index++) {
     await store.append({ entries: [entry(index)], hardState: undefined, mustSync: true });
-    await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

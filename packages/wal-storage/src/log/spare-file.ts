@@ -72,8 +72,9 @@ export class SpareFile {
   /** What is being prepared or removed, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
   #underWay = 0;
-  /** The entry whose file is to be prepared in the next turn of the event loop. */
-  #next: { readonly first: number; readonly turn: NodeJS.Immediate } | undefined;
+  /** The entry whose file is to be prepared soon. */
+  #next: number | undefined;
+  #turn: NodeJS.Immediate | undefined;
   #spare: Spare | undefined;
   #failure: WalStorageError | undefined;
   #lastMs = -Infinity;
@@ -87,24 +88,32 @@ export class SpareFile {
   }
 
   /**
-   * An append has become durable, and the next one will begin with entry `first`. Nothing is done about it before the next
-   * turn: what this one does, telling others of the append, is more urgent.
+   * An append has become durable, and the next one will begin with entry `first`. Nothing is done about it in this turn of
+   * the event loop and the next: what happens there, telling others of the append and counting it, is more urgent.
    */
   prepare(first: number): void {
     const now = performance.now();
     const inRhythm = now - this.#lastMs <= RHYTHM_MS_MAX;
     this.#lastMs = now;
     if (!inRhythm) return;
-    this.#next = { first, turn: setImmediate(() => this.#begin()) };
+    this.#next = first;
+    this.#turn = setImmediate(() => {
+      this.#turn = setImmediate(() => this.#begin());
+    });
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.#expire(), IDLE_MS).unref();
   }
 
   #begin(): void {
-    const next = this.#next;
+    const first = this.#takeNext();
+    if (first !== undefined) this.#do(() => this.#create(first));
+  }
+
+  /** Takes back what is to be done soon: the entry whose file was to be prepared. */
+  #takeNext(): number | undefined {
+    const first = this.#next;
     this.#next = undefined;
-    if (next === undefined) return;
-    clearImmediate(next.turn);
-    this.#do(() => this.#create(next.first));
+    clearImmediate(this.#turn);
+    return first;
   }
 
   #do(work: () => Promise<void>): void {
@@ -142,8 +151,7 @@ export class SpareFile {
   async discard(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#next !== undefined) clearImmediate(this.#next.turn);
-    this.#next = undefined;
+    this.#takeNext();
     this.#do(() => this.#remove());
     await this.#work;
     if (this.#failure !== undefined) throw this.#failure;
