@@ -82,6 +82,19 @@ describe('the file for the next append', () => {
     await store.close();
   });
 
+  it('has the append written when the call returns', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const store = open('/data', fileSystem);
+    await store.open();
+    await append(store, 1, 3);
+    const calls: string[] = [];
+    fileSystem.observer = (call, path) => calls.push(`${call} ${path.slice('/data/raft/'.length)}`);
+    const appended = store.append({ entries: [entry(4)], hardState: undefined, mustSync: true });
+    expect(calls).toEqual(['write wal/4.json']);
+    await appended;
+    await store.close();
+  });
+
   it('is one of compacted entries where there are such, empty for certain before it has its name', async () => {
     const fileSystem = new FaultyFileSystem();
     const store = open('/data', fileSystem);

@@ -100,6 +100,29 @@ describe('the append worker', () => {
     ]);
   });
 
+  it('begins a write at once, or in the next turn where something is to be sent before, with what comes till then', async () => {
+    const { clock, worker, writes } = await bench();
+    worker.enqueue(request({ entries: entries(1, 1, 1) }));
+    expect(writes.map(({ indexes }) => indexes)).toEqual([[1]]);
+    await clock.settle();
+    worker.enqueue(request({ entries: entries(2, 2, 1) }), true);
+    worker.enqueue(request({ entries: entries(3, 3, 1) }));
+    await Promise.resolve();
+    expect(writes).toHaveLength(1);
+    await clock.settle();
+    expect(writes.map(({ indexes }) => indexes)).toEqual([[1], [2, 3]]);
+  });
+
+  it('ends with a write that was to begin in the next turn', async () => {
+    const { clock, worker, writes, log } = await bench();
+    worker.enqueue(request({ entries: entries(1, 1, 1) }), true);
+    const drained = worker.drain();
+    await clock.settle();
+    await drained;
+    expect(writes).toHaveLength(1);
+    expect(log.lastIndex()).toBe(1);
+  });
+
   it('delivers responses in their order, and none before its write is durable', async () => {
     const { clock, worker, delivered, hold, release } = await bench();
     const answer = (index: number): Message =>
