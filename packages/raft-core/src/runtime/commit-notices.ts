@@ -14,7 +14,7 @@ const FEW_ENTRIES = 64;
 /** By so much shorter is the delay for more than that. */
 const HURRY = 5;
 /** By so much longer is it for less than that, once an append has come in time to take a notice's place. */
-const PATIENCE = 5;
+const PATIENCE = 2;
 
 /**
  * An append without entries at the position where the last one ended only says that more is committed. Where proposals

@@ -69,7 +69,7 @@ export interface RaftNodeOptions<Result> {
   readonly messageMaxBytes?: number;
   /**
    * How long news of nothing but a higher commit index waits for entries that it can travel with, where it is news of
-   * at most 64 entries; of more it waits a fifth of that, and of fewer five times as long while entries keep coming in
+   * at most 64 entries; of more it waits a fifth of that, and of fewer twice as long while entries keep coming in
    * time. So much later a follower applies the last entries of a burst, unless a linearizable read waits for them.
    * Milliseconds, default 10; 0 sends it at once.
    */
