@@ -35,10 +35,14 @@ export class EventLoopDelay {
 
   constructor(periodMs = PERIOD_MS) {
     this.#histogram.enable();
-    setInterval(() => {
-      this.#last = this.#read() ?? this.#last;
-      this.#histogram.reset();
-    }, periodMs).unref();
+    // The histogram's own timer, due at the same time after a delay, has fired by then; a reset before it would make it
+    // forget when it fired last, and with that the delay.
+    setInterval(() => setImmediate(() => this.#endPeriod()), periodMs).unref();
+  }
+
+  #endPeriod(): void {
+    this.#last = this.#read() ?? this.#last;
+    this.#histogram.reset();
   }
 
   /** Of the last whole period, of the present one while it is the first; undefined before anything was measured. */
