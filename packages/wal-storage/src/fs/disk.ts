@@ -1,6 +1,7 @@
 /** The real disk. */
-import { fdatasync, fsync, promises, read, write } from 'node:fs';
-import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { fdatasync, fsync, ftruncate, promises, read, write } from 'node:fs';
+import { closeSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { acquireDirectoryLock } from './directory-lock.ts';
 import type { DirectoryItem, DirectoryLock, FileSystem, OpenFile } from './file-system.ts';
@@ -75,8 +76,11 @@ class DiskFile implements OpenFile {
     });
   }
 
-  async empty(): Promise<void> {
-    ftruncateSync(this.#fd, 0);
+  /** In the thread pool: where blocks are discarded as they become free, it waits for the disk. */
+  empty(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      ftruncate(this.#fd, 0, (error) => (error === null ? resolve() : reject(error)));
+    });
   }
 
   /** fdatasync: it makes the size durable too, and spares the write of the timestamps (fdatasync(2)). */
@@ -149,6 +153,11 @@ export class DiskFileSystem implements FileSystem {
 
   async rename(from: string, to: string): Promise<void> {
     renameSync(from, to);
+  }
+
+  async renameDurably(from: string, to: string): Promise<void> {
+    renameSync(from, to);
+    await this.syncDirectory(dirname(to));
   }
 
   async remove(path: string): Promise<void> {

@@ -48,6 +48,8 @@ export interface FileSystem {
   readSync(path: string, into: Uint8Array, position: number): number;
   /** Atomic; replaces `to`. */
   rename(from: string, to: string): Promise<void>;
+  /** `rename`, then `syncDirectory` of where `to` is. The name is changed, and the sync begun, when it returns. */
+  renameDurably(from: string, to: string): Promise<void>;
   /** Removes a file. A missing one is no error. */
   remove(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;

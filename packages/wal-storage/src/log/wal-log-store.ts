@@ -33,10 +33,10 @@ import { LogIndex } from './log-index.ts';
 import { openLog } from './open-log.ts';
 import type { NewestSnapshot } from './open-log.ts';
 import { readEntries, readLineChecksum, readPreviousChecksum } from './reader.ts';
+import { ReadyFiles } from './ready-files.ts';
 import { Remover, removeLogFiles } from './remover.ts';
 import { Scratch } from './scratch.ts';
 import { TailCache } from './tail-cache.ts';
-import { SpareFile } from './spare-file.ts';
 import { replaceLogFile, splitAppend, writeLogFile } from './writer.ts';
 
 /** A synchronous read of old entries stops after this much, so that it blocks for a few milliseconds at most. */
@@ -76,7 +76,7 @@ export class WalLogStore implements LogStore {
   #lastChecksum = 0;
   #hint: CommitHint;
   #remover: Remover;
-  readonly #spare: SpareFile;
+  readonly #ready: ReadyFiles;
   /** For what is appended: one append is written before the next one is encoded. */
   readonly #scratch = new Scratch();
   /** Entries of a file that is being rewritten, for readers meanwhile. */
@@ -95,7 +95,7 @@ export class WalLogStore implements LogStore {
     this.#cache = new TailCache(options.tailCacheSizeBytes);
     this.#hint = new CommitHint(this.#fileSystem, this.#layout.raft, options.onWarning);
     this.#remover = new Remover(this.#fileSystem, this.#layout.wal, options.onWarning);
-    this.#spare = new SpareFile(this.#fileSystem, this.#layout.wal, () => this.#remover.take());
+    this.#ready = new ReadyFiles(this.#fileSystem, this.#layout.wal, () => this.#remover.take());
   }
 
   async open(): Promise<LogStoreState> {
@@ -203,10 +203,8 @@ export class WalLogStore implements LogStore {
     const first = entries[0];
     if (first === undefined) return;
     const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload, this.#scratch.take);
-    if (!this.#spare.isSettled) await this.#spare.settled();
-    const prepared = this.#spare.take(first.index);
-    await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, prepared);
-    this.#spare.prepare(first.index + entries.length);
+    await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, this.#ready.take());
+    this.#ready.refill();
     this.#index.addFile(first.index, encoded.bytes.length);
     entries.forEach((entry, position) => {
       this.#index.addEntry(encoded.offsets[position] ?? 0, entry.term);
@@ -220,7 +218,6 @@ export class WalLogStore implements LogStore {
    * gone, and the declaration is withdrawn before entries with these indexes can be appended again.
    */
   async #truncate(from: number): Promise<void> {
-    await this.#spare.discard();
     await this.#setBounds({ ...this.#bounds, truncateFrom: from });
     this.#lastChecksum =
       from - 1 <= this.#bounds.compactedIndex
@@ -348,7 +345,7 @@ export class WalLogStore implements LogStore {
   reset(index: Index, term: Term, hardState: HardState): Promise<void> {
     return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
       if (!this.#isVoteOf(hardState)) await this.#persistVote(hardState);
-      await this.#spare.discard();
+      await this.#ready.clear();
       await this.#remover.removeAll();
       const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };
       await this.#setBounds({ ...bounds, truncateFrom: index + 1 });
@@ -370,8 +367,7 @@ export class WalLogStore implements LogStore {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    // What it fails over has no bearing on what is durable: the next start removes an empty file.
-    await this.#spare.discard().catch(() => undefined);
+    await this.#ready.clear();
     await this.#remover.stop();
     await this.#hint.close();
     this.#cache.clear();

@@ -6,8 +6,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 import { replaceFile } from '../meta/replace-file.ts';
 import type { EncodedAppend } from './line.ts';
-import { createFile } from './spare-file.ts';
-import type { NewFile } from './spare-file.ts';
+import type { ReadyFile } from './ready-files.ts';
 
 /** Appends larger than this are split: to encode a file takes a few milliseconds at most, and to recover it little memory. */
 const FILE_SIZE_BYTES_TARGET = 1024 * 1024;
@@ -29,7 +28,7 @@ export function* splitAppend(entries: readonly Entry[], entriesPerFile: number):
 }
 
 /**
- * Writes a log file, to `prepared` where there is such a file; contents and name are durable when it resolves. The two
+ * Writes a log file, to `ready` where there is such a file; contents and name are durable when it resolves. The two
  * syncs run side by side: until both are through nothing is acknowledged, and what a crash leaves of either alone is a
  * torn tail.
  */
@@ -38,19 +37,24 @@ export async function writeLogFile(
   directory: string,
   first: number,
   append: EncodedAppend,
-  prepared?: NewFile,
+  ready?: ReadyFile,
 ): Promise<void> {
-  const name = walFileName(first);
+  const path = join(directory, walFileName(first));
   try {
-    const { file, named } = prepared ?? (await createFile(fileSystem, directory, name));
+    const file = ready?.file ?? (await fileSystem.open(path, 'create'));
     try {
-      const outcomes = await Promise.allSettled([file.writeDurably(append.bytes, 0), named]);
+      const outcomes = await Promise.allSettled([
+        file.writeDurably(append.bytes, 0),
+        ready === undefined
+          ? fileSystem.syncDirectory(directory)
+          : fileSystem.renameDurably(ready.path, path),
+      ]);
       for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw ioError(error, `appending from entry ${first} on`, join(directory, name));
+    throw ioError(error, `appending from entry ${first} on`, path);
   }
 }
 

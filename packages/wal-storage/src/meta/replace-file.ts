@@ -29,8 +29,7 @@ export async function replaceFile(
   } finally {
     await file.close();
   }
-  await fileSystem.rename(temporary, path);
-  await fileSystem.syncDirectory(directory);
+  await fileSystem.renameDurably(temporary, path);
 }
 
 /** The whole of a small file, or undefined if it does not exist. Fails if it is larger than `sizeBytesMax`. */

@@ -1,4 +1,5 @@
 /** A file system in memory that does what disks do to those who trust them. */
+import { dirname } from 'node:path';
 import { WalStorageError } from '../errors.ts';
 import type { DirectoryItem, DirectoryLock, FileSystem, OpenFile } from '../fs/file-system.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -203,6 +204,11 @@ export class FaultyFileSystem implements FileSystem {
   async rename(from: string, to: string): Promise<void> {
     this.#simple('rename', to);
     this.disk.rename(from, to);
+  }
+
+  async renameDurably(from: string, to: string): Promise<void> {
+    await this.rename(from, to);
+    await this.syncDirectory(dirname(to));
   }
 
   async remove(path: string): Promise<void> {
