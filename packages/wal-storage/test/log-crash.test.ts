@@ -41,7 +41,7 @@ async function workload(model: ModelledLog, store: WalLogStore): Promise<void> {
 
 /**
  * Appends that follow one another, with a compaction in between that leaves files to use again. Some follow at once, and
- * some after turns of the event loop, in which a file is prepared for them.
+ * some after turns of the event loop, in which files are made ready for them.
  */
 async function reuse(model: ModelledLog, store: WalLogStore): Promise<void> {
   await model.open();
@@ -60,12 +60,37 @@ async function reuse(model: ModelledLog, store: WalLogStore): Promise<void> {
   await store.close();
 }
 
+/** Files are emptied, and the files after them, by which they would be known, are removed. */
+const afterEmptying: Readonly<Record<string, (model: ModelledLog, store: WalLogStore) => Promise<void>>> = {
+  'the log is closed': async (_, store) => store.close(),
+  'a snapshot is installed': async (model, store) => {
+    await model.reset(100, 7, { term: 7, vote: 0 });
+    await model.append(101, 1, 8, { term: 8, vote: 1 });
+    await store.close();
+  },
+  'the log is cut off right after the compaction point': async (model, store) => {
+    await model.append(5, 3, 1);
+    await model.append(5, 1, 2, { term: 2, vote: 1 });
+    await store.close();
+  },
+};
+
+async function emptied(model: ModelledLog): Promise<void> {
+  await model.open();
+  await model.append(1, 1, 1, { term: 1, vote: 1 });
+  for (let index = 2; index <= 4; index += 1) await model.append(index, 1, 1);
+  await model.commit(4);
+  await model.compact(4);
+  for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 interface Exploration {
   readonly entriesPerFile: number;
   readonly workload?: typeof workload;
   readonly fileSystem?: FaultyFileSystem;
   readonly alsoDuringRecovery?: boolean;
   readonly cutsPerWrite?: number;
+  readonly combinationsMax?: number;
 }
 
 /** Files are used again only while appends follow one another closely, however busy the machine is. */
@@ -81,6 +106,7 @@ async function explore(options: Exploration): Promise<{ cuts: number; images: nu
   return exploreCrashes({
     fileSystem,
     cutsPerWrite,
+    ...(options.combinationsMax === undefined ? {} : { combinationsMax: options.combinationsMax }),
     workload: () => (options.workload ?? workload)(model, store),
     promised: () => model.promised,
     check: (left, promised) => checkLog(() => openLog(left, entriesPerFile), promised),
@@ -149,6 +175,25 @@ describe('a power cut at every system call', () => {
     expect(fileSystem.calls.get('empty')).toBeGreaterThan(3);
     expect(images).toBeGreaterThan(400);
   });
+
+  it.each(Object.entries(afterEmptying))(
+    'loses nothing acknowledged where files are made ready and then %s',
+    async (_, then) => {
+      stopClock();
+      const fileSystem = new FaultyFileSystem();
+      const { images } = await explore({
+        entriesPerFile: 4096,
+        workload: async (model, store) => {
+          await emptied(model);
+          await then(model, store);
+        },
+        fileSystem,
+        combinationsMax: 2048,
+      });
+      expect(fileSystem.calls.get('empty')).toBeGreaterThan(1);
+      expect(images).toBeGreaterThan(200);
+    },
+  );
 
   it('is noticed by this test where a file that is used again is not synced when it was emptied', async () => {
     stopClock();

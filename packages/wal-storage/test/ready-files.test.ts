@@ -7,12 +7,12 @@ import type { FileSystem } from '../src/index.ts';
 import { FaultyFileSystem } from '../src/testing/index.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-function open(dataDir: string, fileSystem: FileSystem): WalLogStore {
+function open(dataDir: string, fileSystem: FileSystem, warnings: string[] = []): WalLogStore {
   return new WalLogStore({
     dataDir,
     identity: { clusterId: 'c', nodeId: 1 },
     fileSystem,
-    onWarning: () => undefined,
+    onWarning: ({ message }) => warnings.push(message),
     payload: 'json',
     entriesPerFile: 4096,
     tailCacheSizeBytes: 0,
@@ -43,6 +43,20 @@ function observe(fileSystem: FaultyFileSystem): string[] {
   const calls: string[] = [];
   fileSystem.observer = (call, path) => calls.push(`${call} ${path.slice('/data/raft/wal/'.length)}`);
   return calls;
+}
+
+/** No descriptor, where so many could not be opened, and no file that is not the log's. */
+function expectNothingLeft(fileSystem: FaultyFileSystem, notOpened = 0): void {
+  expect(fileSystem.calls.get('close')).toBe((fileSystem.calls.get('open') ?? 0) - notOpened);
+  const names = [...fileSystem.disk.directory('/data/raft/wal').current.keys()];
+  expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([]);
+}
+
+/** With which entry the log ends after a power cut. */
+async function expectEnd({ disk }: FaultyFileSystem, lastIndex: number): Promise<void> {
+  const store = open('/data', new FaultyFileSystem(disk.afterPowerCut([])));
+  expect(await store.open()).toMatchObject({ lastIndex });
+  await store.close();
 }
 
 describe('files that are ready for appends', () => {
@@ -82,9 +96,9 @@ describe('files that are ready for appends', () => {
     const calls = observe(fileSystem);
     const appended = store.append({ entries: [entry(4)], hardState: undefined, mustSync: true });
     // Before the call returns.
-    expect(calls).toEqual(['write next-2.tmp', 'rename 4.json']);
+    expect(calls).toEqual(['write ready-2.tmp', 'rename 4.json', 'syncDirectory ']);
     await appended;
-    expect(calls.slice(2).sort()).toEqual(['close next-2.tmp', 'sync next-2.tmp', 'syncDirectory ']);
+    expect(calls.slice(3)).toEqual(['sync ready-2.tmp', 'close ready-2.tmp']);
     await store.close();
   });
 
@@ -97,11 +111,11 @@ describe('files that are ready for appends', () => {
     await store.close();
     expect(calls.filter((call) => call.startsWith('open'))).toEqual([
       ...['open 1.json', 'open 2.json'],
-      ...['open next-1.tmp', 'open next-2.tmp', 'open next-3.tmp', 'open next-4.tmp'],
-      ...['open next-5.tmp', 'open next-6.tmp', 'open next-7.tmp'],
+      ...['open ready-1.tmp', 'open ready-2.tmp', 'open ready-3.tmp', 'open ready-4.tmp'],
+      ...['open ready-5.tmp', 'open ready-6.tmp', 'open ready-7.tmp'],
     ]);
     expect(calls.filter((call) => call.startsWith('remove'))).toEqual([
-      ...['remove next-4.tmp', 'remove next-5.tmp', 'remove next-6.tmp', 'remove next-7.tmp'],
+      ...['remove ready-4.tmp', 'remove ready-5.tmp', 'remove ready-6.tmp', 'remove ready-7.tmp'],
     ]);
   });
 
@@ -127,40 +141,42 @@ describe('files that are ready for appends', () => {
   });
 
   it.each([
-    ['could not be created', { call: 'open', path: /wal/, code: 'EIO' }],
+    ['could not be created', { call: 'open', path: /ready-/, code: 'EIO' }],
     ['could not be emptied', { call: 'empty', path: /wal/, code: 'EIO' }],
     ['could not be synced when it was emptied', { call: 'sync', path: /json\.tmp/, code: 'EIO' }],
   ] as const)('fail the next append where one %s', async (_, fault) => {
     const fileSystem = new FaultyFileSystem();
     const store = open('/data', fileSystem);
     await store.open();
-    await append(store, 1, 1);
-    await append(store, 2, 2);
-    // Two of four are left, so that the next append has them filled up.
-    await append(store, 3, 4);
-    await store.compact(3 as LogIndex);
+    await append(store, 1, fault.call === 'open' ? 1 : 4);
+    if (fault.call !== 'open') await store.compact(3 as LogIndex);
     fileSystem.inject(fault);
-    await append(store, 5, 5);
-    await expect(append(store, 6, 6)).rejects.toMatchObject({ code: 'io' });
-    await expect(append(store, 6, 6)).rejects.toMatchObject({ code: 'failed' });
+    const last = store.lastIndex() + 1;
+    await append(store, last, last);
+    await expect(append(store, last + 1, last + 1)).rejects.toMatchObject({ code: 'io' });
+    await expect(append(store, last + 1, last + 1)).rejects.toMatchObject({ code: 'failed' });
     await store.close();
-    const again = open('/data', new FaultyFileSystem(fileSystem.disk.afterPowerCut([])));
-    expect(await again.open()).toMatchObject({ lastIndex: 5 });
-    await again.close();
+    expectNothingLeft(fileSystem, fault.call === 'open' ? 1 : 0);
+    await expectEnd(fileSystem, last);
   });
 
-  it('fail the append whose file could not get its name durably', async () => {
+  it.each([
+    ['could not be written', { call: 'write', path: /ready-/, code: 'EIO' }, 'io'],
+    ['could not be written for want of space', { call: 'write', path: /ready-/, code: 'ENOSPC' }, 'diskFull'],
+    ['could not be synced', { call: 'sync', path: /ready-/, code: 'EIO' }, 'io'],
+    ['could not be renamed', { call: 'rename', path: /5\.json/, code: 'EIO' }, 'io'],
+    ['could not get its name durably', { call: 'syncDirectory', path: /wal/, code: 'EIO' }, 'io'],
+  ] as const)('fail the append whose file %s', async (_, fault, code) => {
     const fileSystem = new FaultyFileSystem();
     const store = open('/data', fileSystem);
     await store.open();
     await append(store, 1, 4);
-    fileSystem.inject({ call: 'syncDirectory', path: /wal/, code: 'EIO' });
-    await expect(append(store, 5, 5)).rejects.toMatchObject({ code: 'io' });
+    fileSystem.inject(fault);
+    await expect(append(store, 5, 5)).rejects.toMatchObject({ code });
     await expect(append(store, 5, 5)).rejects.toMatchObject({ code: 'failed' });
     await store.close();
-    const again = open('/data', new FaultyFileSystem(fileSystem.disk.afterPowerCut([])));
-    expect(await again.open()).toMatchObject({ lastIndex: 4 });
-    await again.close();
+    expect(fileSystem.calls.get('close')).toBe(fileSystem.calls.get('open'));
+    await expectEnd(fileSystem, 4);
   });
 
   it('are done without where the disk was full for a moment', async () => {
@@ -168,11 +184,40 @@ describe('files that are ready for appends', () => {
     const store = open('/data', fileSystem);
     await store.open();
     await append(store, 1, 1);
-    fileSystem.inject({ call: 'open', path: /next/, code: 'ENOSPC' });
-    await append(store, 2, 6);
+    fileSystem.inject({ call: 'open', path: /ready-/, code: 'ENOSPC' });
+    await append(store, 2, 4);
+    await store.compact(3 as LogIndex);
+    fileSystem.inject({ call: 'sync', path: /json\.tmp/, code: 'ENOSPC' });
+    await append(store, 5, 9);
     await store.close();
-    const again = open('/data', new FaultyFileSystem(fileSystem.disk.afterPowerCut([])));
-    expect(await again.open()).toMatchObject({ lastIndex: 6 });
-    await again.close();
+    expectNothingLeft(fileSystem, 1);
+    await expectEnd(fileSystem, 9);
+  });
+
+  it('that cannot be removed are told of, and nothing fails', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const warnings: string[] = [];
+    const store = open('/data', fileSystem, warnings);
+    await store.open();
+    await append(store, 1, 3);
+    fileSystem.inject({ call: 'remove', path: /ready-/, code: 'EIO' });
+    await vi.waitFor(() => expect(warnings).toEqual([expect.stringMatching(/ready-2\.tmp.*EIO/)]));
+    await append(store, 4, 6);
+    await store.close();
+    expect(fileSystem.calls.get('close')).toBe(fileSystem.calls.get('open'));
+    await expectEnd(fileSystem, 6);
+  });
+
+  it('are not made any more once the log is closed, also with an append under way', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const store = open('/data', fileSystem);
+    await store.open();
+    await append(store, 1, 1);
+    await store.append({ entries: [entry(2)], hardState: undefined, mustSync: true });
+    const appended = store.append({ entries: [entry(3)], hardState: undefined, mustSync: true });
+    await store.close();
+    await appended;
+    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expectNothingLeft(fileSystem);
   });
 });

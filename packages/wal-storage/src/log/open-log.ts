@@ -276,7 +276,7 @@ async function removeAll(
     }
     warn({
       code: 'temporaryRemoved',
-      message: `${path} was left over by a write that a crash interrupted; it is removed`,
+      message: `${path} was left over when its process ended; it is removed`,
       path,
     });
   }

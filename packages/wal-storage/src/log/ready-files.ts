@@ -9,14 +9,13 @@
  */
 import { join } from 'node:path';
 import { ioError } from '../errors.ts';
-import type { WalStorageError } from '../errors.ts';
+import type { WalStorageError, WarningHandler } from '../errors.ts';
 import type { FileSystem, OpenFile } from '../fs/file-system.ts';
 import { walFileName } from '../layout.ts';
 import { TEMPORARY_SUFFIX } from '../meta/replace-file.ts';
 
-/** Fewer are filled up to this many. */
-const READY_MIN = 2;
-const READY_MAX = 4;
+/** Where there are fewer than the first of these, they are filled up to the second. */
+const [READY_MIN, READY_MAX] = [2, 4];
 
 /** Appends with more than this between them do not gain enough. */
 const RHYTHM_MS_MAX = 50;
@@ -33,20 +32,26 @@ export class ReadyFiles {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #takeOld: () => number | undefined;
+  readonly #warn: WarningHandler;
   readonly #ready: ReadyFile[] = [];
   /** What is being made ready or removed, one after the other. Never rejects. */
   #work: Promise<void> = Promise.resolve();
-  #filling = false;
   #created = 0;
   #failure: WalStorageError | undefined;
   #lastMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
   /** `takeOld`: names a file of compacted entries that nobody else will touch, or none. */
-  constructor(fileSystem: FileSystem, directory: string, takeOld: () => number | undefined) {
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    takeOld: () => number | undefined,
+    warn: WarningHandler,
+  ) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#takeOld = takeOld;
+    this.#warn = warn;
   }
 
   /**
@@ -66,17 +71,24 @@ export class ReadyFiles {
     const now = performance.now();
     const inRhythm = now - this.#lastMs <= RHYTHM_MS_MAX;
     this.#lastMs = now;
-    if (!inRhythm || this.#filling || this.#ready.length >= READY_MIN) return;
-    this.#filling = true;
+    if (!inRhythm || this.#ready.length >= READY_MIN) return;
     setImmediate(() => setImmediate(() => void this.#do(() => this.#fill())));
     this.#timer ??= setTimeout(() => this.#expire(), IDLE_MS).unref();
   }
 
-  /** Removes them. */
+  /**
+   * Removes them, not durably: before the directory is synced, one that was emptied can come back under its old name, so
+   * the files after it, by which it would be known, must stay until then.
+   */
   async clear(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#do(() => this.#removeAll());
+  }
+
+  /** Resolves when none are being made ready or removed. */
+  idle(): Promise<void> {
+    return this.#work;
   }
 
   #do(work: () => Promise<void>): Promise<void> {
@@ -91,15 +103,13 @@ export class ReadyFiles {
     } catch (error) {
       const failure = ioError(error, 'making files ready for the next appends', this.#directory);
       if (failure.code !== 'diskFull') this.#failure = failure;
-    } finally {
-      this.#filling = false;
     }
   }
 
   async #makeReady(): Promise<ReadyFile> {
     const old = this.#takeOld();
     if (old !== undefined) return this.#empty(walFileName(old));
-    const path = join(this.#directory, `next-${++this.#created}${TEMPORARY_SUFFIX}`);
+    const path = join(this.#directory, `ready-${++this.#created}${TEMPORARY_SUFFIX}`);
     return { file: await this.#fileSystem.open(path, 'create'), path };
   }
 
@@ -107,25 +117,30 @@ export class ReadyFiles {
   async #empty(old: string): Promise<ReadyFile> {
     const path = join(this.#directory, old + TEMPORARY_SUFFIX);
     await this.#fileSystem.rename(join(this.#directory, old), path);
-    const file = await this.#fileSystem.open(path, 'update');
+    let file: OpenFile | undefined;
     try {
+      file = await this.#fileSystem.open(path, 'update');
       await file.empty();
       await file.sync();
+      return { file, path };
     } catch (error) {
-      await file.close();
+      await this.#remove(file, path);
       throw error;
     }
-    return { file, path };
   }
 
   async #removeAll(): Promise<void> {
-    try {
-      for (const { file, path } of this.#ready.splice(0)) {
-        await file.close();
-        await this.#fileSystem.remove(path);
-      }
-    } catch (error) {
-      this.#failure = ioError(error, 'removing files that were ready for appends', this.#directory);
+    for (const { file, path } of this.#ready.splice(0)) await this.#remove(file, path);
+  }
+
+  /** What it fails over has no bearing on what is durable. */
+  async #remove(file: OpenFile | undefined, path: string): Promise<void> {
+    const outcomes = await Promise.allSettled([file?.close(), this.#fileSystem.remove(path)]);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') continue;
+      const reason = outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason);
+      const message = `removing ${path}, which was ready for an append: ${reason}; the next start tries again`;
+      this.#warn({ code: 'leftoverRemoved', message, path });
     }
   }
 

@@ -73,8 +73,13 @@ export class Remover {
     return oldest?.file;
   }
 
+  /** The last one stays here too, however large it is, unless all are to go. */
+  #isBeyond(sizeBytes: number): boolean {
+    return this.#reserveSizeBytes > sizeBytes && (this.#reserve.length > 1 || sizeBytes === 0);
+  }
+
   #removeBeyond(sizeBytes: number): void {
-    if (this.#reserveSizeBytes <= sizeBytes) return;
+    if (!this.#isBeyond(sizeBytes)) return;
     this.#running ??= this.#run(sizeBytes).finally(() => {
       this.#running = undefined;
     });
@@ -82,10 +87,9 @@ export class Remover {
 
   async #run(sizeBytes: number): Promise<void> {
     try {
-      while (this.#reserveSizeBytes > sizeBytes && !this.#stopped) {
+      while (this.#isBeyond(sizeBytes) && !this.#stopped) {
         const some: number[] = [];
-        while (some.length < REMOVED_TOGETHER && this.#reserveSizeBytes > sizeBytes)
-          some.push(this.#shift() ?? 0);
+        while (some.length < REMOVED_TOGETHER && this.#isBeyond(sizeBytes)) some.push(this.#shift() ?? 0);
         await removeLogFiles(this.#fileSystem, this.#directory, some);
       }
     } catch (error) {
@@ -95,9 +99,12 @@ export class Remover {
     }
   }
 
-  /** Removes the reserve, or, where it is behind with removing, gives up: the next start removes what is left. */
-  async stop(): Promise<void> {
-    if (this.#running === undefined) await this.removeAll();
+  /**
+   * Removes the reserve; where that is not allowed, or it is behind with removing, it gives up: the next start removes what
+   * is left.
+   */
+  async stop(mayRemove: boolean): Promise<void> {
+    if (mayRemove && this.#running === undefined) await this.removeAll();
     this.#stopped = true;
     await this.idle();
   }

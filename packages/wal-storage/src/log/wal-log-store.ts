@@ -95,7 +95,12 @@ export class WalLogStore implements LogStore {
     this.#cache = new TailCache(options.tailCacheSizeBytes);
     this.#hint = new CommitHint(this.#fileSystem, this.#layout.raft, options.onWarning);
     this.#remover = new Remover(this.#fileSystem, this.#layout.wal, options.onWarning);
-    this.#ready = new ReadyFiles(this.#fileSystem, this.#layout.wal, () => this.#remover.take());
+    this.#ready = new ReadyFiles(
+      this.#fileSystem,
+      this.#layout.wal,
+      () => this.#remover.take(),
+      options.onWarning,
+    );
   }
 
   async open(): Promise<LogStoreState> {
@@ -204,7 +209,7 @@ export class WalLogStore implements LogStore {
     if (first === undefined) return;
     const encoded = encodeAppend(entries, this.#lastChecksum, this.#options.payload, this.#scratch.take);
     await writeLogFile(this.#fileSystem, this.#layout.wal, first.index, encoded, this.#ready.take());
-    this.#ready.refill();
+    if (this.#state === 'open') this.#ready.refill();
     this.#index.addFile(first.index, encoded.bytes.length);
     entries.forEach((entry, position) => {
       this.#index.addEntry(encoded.offsets[position] ?? 0, entry.term);
@@ -256,6 +261,14 @@ export class WalLogStore implements LogStore {
   async #removeFiles(files: readonly number[]): Promise<void> {
     try {
       await removeLogFiles(this.#fileSystem, this.#layout.wal, files);
+    } catch (error) {
+      throw ioError(error, 'removing log files', this.#layout.wal);
+    }
+    await this.#syncNames();
+  }
+
+  async #syncNames(): Promise<void> {
+    try {
       await this.#fileSystem.syncDirectory(this.#layout.wal);
     } catch (error) {
       throw ioError(error, 'removing log files', this.#layout.wal);
@@ -346,6 +359,7 @@ export class WalLogStore implements LogStore {
     return this.#mutate(`resetting ${this.#layout.wal}`, async () => {
       if (!this.#isVoteOf(hardState)) await this.#persistVote(hardState);
       await this.#ready.clear();
+      await this.#syncNames();
       await this.#remover.removeAll();
       const bounds = { compactedIndex: index, compactedTerm: term, compactedChecksum: 0 };
       await this.#setBounds({ ...bounds, truncateFrom: index + 1 });
@@ -358,8 +372,9 @@ export class WalLogStore implements LogStore {
     });
   }
 
-  /** Resolves when nothing is left to do in the background (files of compacted entries, the commit hint). */
+  /** Resolves when nothing is under way in the background (files of compacted entries and for appends, the commit hint). */
   async idle(): Promise<void> {
+    await this.#ready.idle();
     await this.#remover.idle();
     await this.#hint.idle();
   }
@@ -368,7 +383,13 @@ export class WalLogStore implements LogStore {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     await this.#ready.clear();
-    await this.#remover.stop();
+    const synced =
+      this.#failure === undefined &&
+      (await this.#syncNames().then(
+        () => true,
+        () => false,
+      ));
+    await this.#remover.stop(synced);
     await this.#hint.close();
     this.#cache.clear();
     await this.#releaseLock();

@@ -202,13 +202,17 @@ export class FaultyFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.#simple('rename', to);
-    this.disk.rename(from, to);
+    this.#rename(from, to);
   }
 
   async renameDurably(from: string, to: string): Promise<void> {
-    await this.rename(from, to);
+    this.#rename(from, to);
     await this.syncDirectory(dirname(to));
+  }
+
+  #rename(from: string, to: string): void {
+    this.#simple('rename', to);
+    this.disk.rename(from, to);
   }
 
   async remove(path: string): Promise<void> {
