@@ -1,11 +1,17 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry, LogIndex, Term } from '@pact-journal/raft-core';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DiskFileSystem, WalLogStore } from '../src/index.ts';
 import type { FileSystem } from '../src/index.ts';
 import { FaultyFileSystem } from '../src/testing/index.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+
+/** Files are made ready only while appends follow one another closely, however busy the machine is. */
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+});
+afterEach(() => vi.useRealTimers());
 
 function open(dataDir: string, fileSystem: FileSystem, warnings: string[] = []): WalLogStore {
   return new WalLogStore({
@@ -17,6 +23,18 @@ function open(dataDir: string, fileSystem: FileSystem, warnings: string[] = []):
     entriesPerFile: 4096,
     tailCacheSizeBytes: 0,
   });
+}
+
+async function openFaulty(): Promise<{
+  readonly fileSystem: FaultyFileSystem;
+  readonly store: WalLogStore;
+  readonly warnings: readonly string[];
+}> {
+  const fileSystem = new FaultyFileSystem();
+  const warnings: string[] = [];
+  const store = open('/data', fileSystem, warnings);
+  await store.open();
+  return { fileSystem, store, warnings };
 }
 
 function entry(index: number): Entry {
@@ -61,6 +79,7 @@ async function expectEnd({ disk }: FaultyFileSystem, lastIndex: number): Promise
 
 describe('files that are ready for appends', () => {
   it('are there while appends follow one another, and gone from a log at rest and a closed one', async () => {
+    vi.useRealTimers();
     const dataDir = temporaryDirectory();
     const store = open(dataDir, new DiskFileSystem());
     await store.open();
@@ -89,9 +108,7 @@ describe('files that are ready for appends', () => {
   });
 
   it('leave the append only to write, to rename and to sync', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     await append(store, 1, 3);
     const calls = observe(fileSystem);
     const appended = store.append({ entries: [entry(4)], hardState: undefined, mustSync: true });
@@ -103,9 +120,7 @@ describe('files that are ready for appends', () => {
   });
 
   it('are filled up a few at a time', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     const calls = observe(fileSystem);
     await append(store, 1, 5);
     await store.close();
@@ -120,9 +135,7 @@ describe('files that are ready for appends', () => {
   });
 
   it('are those of compacted entries where there are such, empty for certain before they have another name', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     for (let index = 1; index <= 4; index++) {
       await store.append({ entries: [entry(index)], hardState: undefined, mustSync: true });
     }
@@ -145,9 +158,7 @@ describe('files that are ready for appends', () => {
     ['could not be emptied', { call: 'empty', path: /wal/, code: 'EIO' }],
     ['could not be synced when it was emptied', { call: 'sync', path: /json\.tmp/, code: 'EIO' }],
   ] as const)('fail the next append where one %s', async (_, fault) => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     await append(store, 1, fault.call === 'open' ? 1 : 4);
     if (fault.call !== 'open') await store.compact(3 as LogIndex);
     fileSystem.inject(fault);
@@ -167,9 +178,7 @@ describe('files that are ready for appends', () => {
     ['could not be renamed', { call: 'rename', path: /5\.json/, code: 'EIO' }, 'io'],
     ['could not get its name durably', { call: 'syncDirectory', path: /wal/, code: 'EIO' }, 'io'],
   ] as const)('fail the append whose file %s', async (_, fault, code) => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     await append(store, 1, 4);
     fileSystem.inject(fault);
     await expect(append(store, 5, 5)).rejects.toMatchObject({ code });
@@ -180,9 +189,7 @@ describe('files that are ready for appends', () => {
   });
 
   it('are done without where the disk was full for a moment', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     await append(store, 1, 1);
     fileSystem.inject({ call: 'open', path: /ready-/, code: 'ENOSPC' });
     await append(store, 2, 4);
@@ -195,11 +202,9 @@ describe('files that are ready for appends', () => {
   });
 
   it('that cannot be removed are told of, and nothing fails', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const warnings: string[] = [];
-    const store = open('/data', fileSystem, warnings);
-    await store.open();
+    const { fileSystem, store, warnings } = await openFaulty();
     await append(store, 1, 3);
+    vi.useRealTimers();
     fileSystem.inject({ call: 'remove', path: /ready-/, code: 'EIO' });
     await vi.waitFor(() => expect(warnings).toEqual([expect.stringMatching(/ready-2\.tmp.*EIO/)]));
     await append(store, 4, 6);
@@ -209,9 +214,7 @@ describe('files that are ready for appends', () => {
   });
 
   it('are not made any more once the log is closed, also with an append under way', async () => {
-    const fileSystem = new FaultyFileSystem();
-    const store = open('/data', fileSystem);
-    await store.open();
+    const { fileSystem, store } = await openFaulty();
     await append(store, 1, 1);
     await store.append({ entries: [entry(2)], hardState: undefined, mustSync: true });
     const appended = store.append({ entries: [entry(3)], hardState: undefined, mustSync: true });

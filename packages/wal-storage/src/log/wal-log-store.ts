@@ -383,6 +383,7 @@ export class WalLogStore implements LogStore {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     await this.#ready.clear();
+    // Only once no emptied file can come back are those after it removed; a sync that failed is not repeated.
     const synced =
       this.#failure === undefined &&
       (await this.#syncNames().then(
