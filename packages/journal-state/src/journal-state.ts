@@ -5,7 +5,7 @@ import type { ApplyOutcome } from './apply/outcome.ts';
 import type { Sha256 } from './canonical.ts';
 import { EffectiveConfigs } from './config/effective.ts';
 import { NodeDeltas } from './config/node-delta.ts';
-import { decodeJson } from './parse/command.ts';
+import { readCommand } from './parse/command.ts';
 import { findEntries, findOperations } from './query/entries.ts';
 import { blame, checkSequence, diffConfigs, entryEffect, keyHistory } from './query/history.ts';
 import type { BlameLine, KeyChange } from './query/history.ts';
@@ -119,13 +119,13 @@ export class JournalState implements JournalView {
   /** Applies a command as `encodeCommand` wrote it. Bytes that are not JSON are refused as `malformed`. */
   applyBytes(bytes: Uint8Array): ApplyOutcome {
     this.#digest = undefined;
-    let json: unknown;
+    let read: ReturnType<typeof readCommand>;
     try {
-      json = decodeJson(bytes, 'command');
+      read = readCommand(bytes);
     } catch (error) {
       return { result: validationError(error), changes: NO_CHANGES, repeated: false };
     }
-    return applyEnvelope(this.#tables, json);
+    return applyEnvelope(this.#tables, read.envelope, read.entryText);
   }
 
   /**

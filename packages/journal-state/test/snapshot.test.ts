@@ -23,7 +23,7 @@ import {
   restoreFrom,
   vcluster,
 } from '@pact-journal/journal-state/testing';
-import { readEntryFacts } from '../src/snapshot/entry-facts.ts';
+import { readEntryFacts } from '../src/parse/plain-text.ts';
 
 /** A journal with something in every section, and several sealed segments. */
 function eventful(entries = 9000): JournalFixture {

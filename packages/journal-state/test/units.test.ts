@@ -8,7 +8,7 @@ import { lowerBound } from '../src/log/growable.ts';
 import { SegmentLog, segmentRecords } from '../src/log/segment-log.ts';
 import { CowTable } from '../src/tables/cow-table.ts';
 import { ExpirationQueue } from '../src/tables/expirations.ts';
-import { readEntryFacts } from '../src/snapshot/entry-facts.ts';
+import { readEntryFacts } from '../src/parse/plain-text.ts';
 import { RequestIndex } from '../src/tables/request-index.ts';
 import { TableDigest, recordDigest } from '../src/tables/table-digest.ts';
 import { msToTimestamp, timestampToMs } from '../src/timestamp.ts';

@@ -5,6 +5,7 @@ import { CURSORS_MAX, OVERLAY_SIZE_BYTES_MAX } from '../limits.ts';
 import { sameOperation } from '../log/operation-log.ts';
 import { parseCommand, parseRequestId } from '../parse/command.ts';
 import { isRecord, refuse, timestamp } from '../parse/fields.ts';
+import type { EntryText } from '../parse/plain-text.ts';
 import type { Tables } from '../tables/tables.ts';
 import type {
   BootOverlay,
@@ -25,8 +26,11 @@ import type { ApplyOutcome, StateChanges } from './outcome.ts';
 /** Reasons are kept with their request ids: they must stay short. */
 const REASON_LENGTH_MAX = 512;
 
-/** Applies what should be a `CommandEnvelope`. Total: whatever it is given, it answers. */
-export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
+/**
+ * Applies what should be a `CommandEnvelope`. Total: whatever it is given, it answers. `entryText` is that of the entry
+ * in it, where it is known.
+ */
+export function applyEnvelope(tables: Tables, json: unknown, entryText?: EntryText): ApplyOutcome {
   let requestId: string | undefined;
   try {
     if (!isRecord(json)) return refuse('command', 'an object of time, request_id and command', json);
@@ -39,7 +43,7 @@ export function applyEnvelope(tables: Tables, json: unknown): ApplyOutcome {
     const time = timestamp(json['time'], 'time');
     const command = parseCommand(json['command']);
     if (time > tables.clock) tables.clock = time;
-    return remembered(tables, requestId, applyCommand(tables, command));
+    return remembered(tables, requestId, applyCommand(tables, command, entryText));
   } catch (error) {
     return remembered(tables, requestId, {
       result: validationError(error),
@@ -83,10 +87,14 @@ const entryAppended = ({ sequence, pending, changes }: Appended): ApplyOutcome =
   repeated: false,
 });
 
-function applyCommand(tables: Tables, command: JournalCommand): ApplyOutcome {
+function applyCommand(
+  tables: Tables,
+  command: JournalCommand,
+  entryText: EntryText | undefined,
+): ApplyOutcome {
   switch (command.type) {
     case 'AppendEntry':
-      return entryAppended(appendEntry(tables, command.entry));
+      return entryAppended(appendEntry(tables, command.entry, entryText));
     case 'SetPolicy':
       return entryAppended(
         setPolicy(tables, command.vcluster_id, command.policy, command.author, command.message),

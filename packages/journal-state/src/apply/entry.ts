@@ -1,6 +1,7 @@
 /** AppendEntry, SetPolicy and DecideApproval: what an entry must satisfy in the journal's present state, and what it brings about. */
 import { JournalStateError } from '../errors.ts';
 import { entrySeq, refuse } from '../parse/fields.ts';
+import type { EntryText } from '../parse/plain-text.ts';
 import { formatScope, sameScope } from '../parse/scope.ts';
 import { changesConfiguration } from '../config/fold.ts';
 import type { Layer } from '../config/layer.ts';
@@ -42,16 +43,16 @@ export interface Appended {
 }
 
 /**
- * Appends an entry in its normal form.
+ * Appends an entry in its normal form; `text` is what its canonical JSON consists of, where it is known.
  * @throws JournalStateError with the code of the rule that it breaks; then nothing has changed
  */
-export function appendEntry(tables: Tables, entry: NewConfigEntry): Appended {
+export function appendEntry(tables: Tables, entry: NewConfigEntry, text?: EntryText): Appended {
   checkEntry(tables, entry);
   const ended = entry.expires === undefined ? undefined : tables.fold.endedBy(entry.expires);
   if (ended !== undefined) return { sequence: ended, changes: { staleOverlays: NO_VCLUSTERS } };
   const proposed = proposedType(tables, entry);
   if (proposed !== undefined) return ask(tables, entry, proposed);
-  const { appended, layer } = append(tables, entry);
+  const { appended, layer } = append(tables, entry, undefined, text);
   return { sequence: appended.sequence, changes: changesOf(tables, appended, layer) };
 }
 
@@ -154,18 +155,21 @@ function append(
   tables: Tables,
   entry: NewConfigEntry,
   extras?: EntryExtras,
+  text?: EntryText,
 ): { readonly appended: ConfigEntry; readonly layer: Layer } {
   const known = tables.scopes.find(entry.scope);
   // A new scope is entered only with its first entry: one that is refused must not leave a trace.
   const position = known ?? { number: tables.scopes.size, newest: -1 };
-  const appended = tables.entries.append(entry, tables.clock, position, extras);
+  const appended = tables.entries.append(entry, tables.clock, position, extras, text);
   const layer = known ?? tables.scopes.layer(entry.scope);
   tables.follow(appended, layer);
   return { appended, layer };
 }
 
 function changesOf(tables: Tables, entry: ConfigEntry, layer: Layer): StateChanges {
-  const { scope, entry_type } = entry;
+  const { entry_type } = entry;
+  // Not the entry's own, whose names may be parts of a longer text: these are kept.
+  const { scope } = layer;
   if (scope === 'Global' || 'VCluster' in scope) {
     const stale = scope === 'Global' ? ('all' as const) : [scope.VCluster];
     const staleOverlays = changesConfiguration(entry_type) ? stale : NO_VCLUSTERS;

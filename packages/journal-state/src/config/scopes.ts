@@ -1,3 +1,4 @@
+import { detached } from '../canonical.ts';
 import { TableDigest } from '../tables/table-digest.ts';
 import type { ComputeNodeId, Scope, VClusterId } from '../types.ts';
 import { KeyTable } from './keys.ts';
@@ -48,7 +49,8 @@ export class ScopeTable {
     return this.#nodes.keys();
   }
 
-  #create(scope: Scope): Layer {
+  #create(named: Scope): Layer {
+    const scope = detachedScope(named);
     const layer = new Layer(scope, this.#layers.length, this.digest);
     this.#layers.push(layer);
     if (scope !== 'Global') {
@@ -57,4 +59,10 @@ export class ScopeTable {
     }
     return layer;
   }
+}
+
+/** The same scope with a name of its own, instead of one cut out of a command's or an entry's text. */
+function detachedScope(scope: Scope): Scope {
+  if (scope === 'Global') return scope;
+  return 'VCluster' in scope ? { VCluster: detached(scope.VCluster) } : { Node: detached(scope.Node) };
 }

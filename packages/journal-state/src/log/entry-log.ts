@@ -4,6 +4,7 @@ import { JournalStateError, assert } from '../errors.ts';
 import { ENTRY_SIZE_BYTES_MAX } from '../limits.ts';
 import { ENTRY_TYPES } from '../parse/entry.ts';
 import { entrySeq } from '../parse/fields.ts';
+import type { EntryText } from '../parse/plain-text.ts';
 import type { ConfigEntry, EntrySeq, EntryType, NewConfigEntry, Timestamp } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
@@ -63,7 +64,8 @@ export class EntryLog {
   }
 
   /**
-   * Appends an entry in its normal form.
+   * Appends an entry in its normal form. `text` is what its canonical JSON consists of, where it is known and there is
+   * nothing extra.
    * @throws JournalStateError `tooLarge`; then nothing is appended
    */
   append(
@@ -71,16 +73,18 @@ export class EntryLog {
     timestamp: Timestamp,
     scope: ScopePosition,
     extras: EntryExtras = NO_EXTRAS,
+    text?: EntryText,
   ): ConfigEntry {
     const unhashed =
       extras === NO_EXTRAS && entry.expires === undefined
         ? plainEntry(entry, timestamp, entrySeq(this.length))
         : specialEntry(entry, timestamp, entrySeq(this.length), extras);
-    const json = JSON.stringify(unhashed);
-    const size = this.#chain.prepare(
-      json,
-      json.indexOf(entry.message === undefined ? ',"parent":' : ',"message":'),
-    );
+    const json = text === undefined ? JSON.stringify(unhashed) : assembled(text, unhashed);
+    const split =
+      text === undefined
+        ? json.indexOf(entry.message === undefined ? ',"parent":' : ',"message":')
+        : text.beforeHash.length;
+    const size = this.#chain.prepare(json, split);
     if (size > ENTRY_SIZE_BYTES_MAX) {
       const limit = String(ENTRY_SIZE_BYTES_MAX);
       throw new JournalStateError(
@@ -209,6 +213,12 @@ function plainEntry(entry: NewConfigEntry, timestamp: Timestamp, sequence: Entry
     timestamp,
     ttl_seconds,
   };
+}
+
+/** The entry's canonical JSON without its hash. */
+function assembled({ beforeHash, beforeSequence, stateDelta }: EntryText, entry: Unhashed): string {
+  const { sequence, timestamp } = entry;
+  return `${beforeHash}${beforeSequence},"sequence":${String(sequence)},"state_delta":${stateDelta},"timestamp":"${timestamp}","ttl_seconds":null}`;
 }
 
 /** An entry with something that only few have. */

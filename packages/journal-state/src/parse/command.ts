@@ -31,6 +31,8 @@ import {
   textOrNull,
   timestamp,
 } from './fields.ts';
+import { readPlainCommand } from './plain-text.ts';
+import type { EntryText } from './plain-text.ts';
 import { parsePolicy } from './policy.ts';
 import { parseScope } from './scope.ts';
 
@@ -222,13 +224,20 @@ export function encodeCommand(envelope: CommandEnvelope): Uint8Array {
 /** Commands follow one another, and memory of its own for each costs more than to write it. */
 const slabs = new Slabs();
 
-/** The JSON value in `bytes`. */
-export function decodeJson(bytes: Uint8Array, what: string): unknown {
+/**
+ * A command's JSON as `encodeCommand` wrote it, not checked yet, and what the canonical JSON of a plain entry in it
+ * consists of.
+ * @throws JournalStateError `malformed` where it is not JSON
+ */
+export function readCommand(bytes: Uint8Array): {
+  readonly envelope: unknown;
+  readonly entryText?: EntryText;
+} {
   try {
-    const json: unknown = JSON.parse(decodeUtf8(bytes));
-    return json;
+    const text = decodeUtf8(bytes);
+    return readPlainCommand(text) ?? { envelope: JSON.parse(text) as unknown };
   } catch (cause) {
-    throw new JournalStateError('malformed', `${what}: must be JSON in UTF-8`, { cause });
+    throw new JournalStateError('malformed', 'command: must be JSON in UTF-8', { cause });
   }
 }
 
@@ -237,5 +246,5 @@ export function decodeJson(bytes: Uint8Array, what: string): unknown {
  * @throws JournalStateError as `parseEnvelope`
  */
 export function decodeCommand(bytes: Uint8Array): CommandEnvelope {
-  return parseEnvelope(decodeJson(bytes, 'command'));
+  return parseEnvelope(readCommand(bytes).envelope);
 }

@@ -22,7 +22,7 @@ export const ENTRY_TYPES: readonly EntryType[] = [
   'PendingApproval',
 ];
 
-const PRINCIPAL_TYPES: readonly PrincipalType[] = ['Human', 'Agent', 'Service'];
+export const PRINCIPAL_TYPES: readonly PrincipalType[] = ['Human', 'Agent', 'Service'];
 const IDENTITY_FIELDS = ['principal', 'principal_type', 'role'];
 const ENTRY_FIELDS = [
   'entry_type',

@@ -1,18 +1,18 @@
 import { decodeBase64 } from '../base64.ts';
-import { decodeUtf8, detached, formatHash } from '../canonical.ts';
+import { decodeUtf8, formatHash } from '../canonical.ts';
 import { JournalStateError, isJournalStateError } from '../errors.ts';
 import { journalFrom } from '../journal-state.ts';
 import type { JournalState, JournalStateOptions } from '../journal-state.ts';
 import { parseOverlay } from '../parse/command.ts';
 import { isRecord } from '../parse/fields.ts';
 import type { JsonRecord } from '../parse/fields.ts';
+import { readEntryFacts } from '../parse/plain-text.ts';
 import type { RequestRecord } from '../tables/requests.ts';
 import { CHUNK_SIZE } from '../tables/cow-table.ts';
 import { Tables } from '../tables/tables.ts';
-import type { AdminOperation, BootOverlay, ConfigEntry, Scope } from '../types.ts';
+import type { AdminOperation, BootOverlay, ConfigEntry } from '../types.ts';
 import { SNAPSHOT_FORMAT } from './capture.ts';
 import type { SnapshotSummary } from './capture.ts';
-import { readEntryFacts } from './entry-facts.ts';
 import { parseNodeRecord, parseRequestRecord, parseSummary } from './records.ts';
 
 type Table = 'summary' | 'nodes' | 'requests' | 'entries' | 'operations' | 'overlays';
@@ -174,8 +174,7 @@ export class RestoreBuilder {
       this.#tables.follow(entry, layer);
     } else {
       this.#verifyEntry(bytes, text, facts.sequence, facts.hash);
-      const { scopes } = this.#tables;
-      const layer = scopes.find(facts.scope) ?? scopes.layer(detachedScope(facts.scope));
+      const layer = this.#tables.scopes.layer(facts.scope);
       this.#tables.entries.restored(facts, facts.principal, layer);
       this.#tables.followConfig(facts, layer);
     }
@@ -220,10 +219,4 @@ export class RestoreBuilder {
       cause,
     });
   }
-}
-
-/** The same scope with a name of its own, instead of one cut out of an entry's text. */
-function detachedScope(scope: Scope): Scope {
-  if (scope === 'Global') return scope;
-  return 'VCluster' in scope ? { VCluster: detached(scope.VCluster) } : { Node: detached(scope.Node) };
 }
