@@ -3,7 +3,7 @@ import type { ProposalPosition, RawNode } from '../core/rawnode.ts';
 import type { ProgressStatus } from '../core/tracker/progress.ts';
 import type { ConfChange, LogIndex, NodeId } from '../core/types.ts';
 import type { AppendWorker } from './append-worker.ts';
-import { isRaftError } from './errors.ts';
+import { isRaftError, RaftError } from './errors.ts';
 import type { RaftEventEmitter } from './events.ts';
 import { PROMOTE_ATTRIBUTE, type MemberDirectory } from './member-directory.ts';
 import type { MembershipOperations } from './membership-operations.ts';
@@ -15,6 +15,7 @@ import type { PeerWatch } from './peer-watch.ts';
 export interface LeaderContext {
   readonly options: Pick<
     ResolvedOptions<unknown>,
+    | 'id'
     | 'clock'
     | 'logStore'
     | 'snapshotTimeoutMs'
@@ -60,6 +61,24 @@ export class LeaderDuties {
     target = Math.max(target, snapshotIndex - logRetentionMaxEntries);
     target = Math.min(target, logStore.lastIndex());
     if (target >= logStore.firstIndex()) await logStore.compact(target as LogIndex);
+  }
+
+  /** Begins a hand-over and returns to whom. Throws a RaftError. */
+  startTransfer(to: NodeId | undefined): NodeId {
+    const { core, directory, options, peers } = this.#node;
+    const { voters } = directory.confState;
+    const target = to ?? peers.bestSuccessor(voters, core.status().progress);
+    if (target === undefined) {
+      throw new RaftError('transferTimeout', 'transferring leadership: no other voter responds');
+    }
+    if (target === options.id || !voters.includes(target)) {
+      throw new RaftError(
+        'invalidArgument',
+        `transferring leadership to node ${target}: it must be another voter`,
+      );
+    }
+    core.transferLeader(target);
+    return target;
   }
 
   /** The changes as a proposal. Throws a RaftError. */

@@ -21,7 +21,7 @@ import type { ConfState, Entry, HardState, LogIndex, Message, NodeId, Snapshot }
 import { NO_NODE } from '../core/types.ts';
 import { AppendWorker } from './append-worker.ts';
 import { ApplyWorker } from './apply-worker.ts';
-import { isRaftError, NotLeaderError, RaftError } from './errors.ts';
+import { isRaftError, NotLeaderError, type RaftError } from './errors.ts';
 import { RaftEventEmitter } from './events.ts';
 import { createCore } from './create-core.ts';
 import { Inbox } from './inbox.ts';
@@ -69,6 +69,7 @@ export class NodeLoop<Result> implements TransportHandler {
   #calls: (() => void)[] = [];
   readonly #whenHalted = new Set<(error: RaftError) => void>();
   #scheduled = false;
+  #inTurn = false;
   #running = false;
   #hardState: HardState;
 
@@ -190,6 +191,12 @@ export class NodeLoop<Result> implements TransportHandler {
     this.#onFatal(error);
   }
 
+  /** Takes a turn at once, unless this one is not over. */
+  hurry(): void {
+    if (this.#inTurn) this.wake();
+    else this.#turn();
+  }
+
   /** Schedules a turn. */
   wake(): void {
     if (this.#scheduled || !this.#running) return;
@@ -224,23 +231,6 @@ export class NodeLoop<Result> implements TransportHandler {
   /** True while another voter responds that could take the leadership over. */
   hasSuccessor(): boolean {
     return this.directory.confState.voters.some((id) => id !== this.options.id && this.peers.responds(id));
-  }
-
-  /** Begins a hand-over and returns to whom. Throws a RaftError. */
-  startTransfer(to: NodeId | undefined): NodeId {
-    const { voters } = this.directory.confState;
-    const target = to ?? this.peers.bestSuccessor(voters, this.core.status().progress);
-    if (target === undefined) {
-      throw new RaftError('transferTimeout', 'transferring leadership: no other voter responds');
-    }
-    if (target === this.options.id || !voters.includes(target)) {
-      throw new RaftError(
-        'invalidArgument',
-        `transferring leadership to node ${target}: it must be another voter`,
-      );
-    }
-    this.core.transferLeader(target);
-    return target;
   }
 
   /**
@@ -308,6 +298,7 @@ export class NodeLoop<Result> implements TransportHandler {
 
   readonly #turn = (): void => {
     this.#scheduled = false;
+    this.#inTurn = true;
     try {
       for (const stage of this.#stages) {
         // A stage may fail the node without throwing. A core that has failed must not be used, least of all written out.
@@ -316,6 +307,8 @@ export class NodeLoop<Result> implements TransportHandler {
       }
     } catch (error) {
       this.fail(classify(error));
+    } finally {
+      this.#inTurn = false;
     }
   };
 

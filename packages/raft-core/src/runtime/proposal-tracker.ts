@@ -35,6 +35,12 @@ const DONE = -1;
 export const PROPOSAL_OVERHEAD_BYTES = 512;
 
 /**
+ * So much waits no longer for what else there is to read: followers begin with it meanwhile. Of half the size a batch
+ * would cost more than it saves.
+ */
+const MANY_BYTES = 96 * 1024;
+
+/**
  * A proposal waits until the loop takes it, then is in the log, and is decided by what is applied at its index: the
  * same term means it was committed, another term means it never will be (an index and a term name one entry only).
  * That holds across changes of leader, so losing leadership alone decides nothing.
@@ -45,6 +51,7 @@ export class ProposalTracker<Result> {
   readonly #timeoutMs: number;
   readonly #onApplied: ((durationMs: number) => void) | undefined;
   #waiting: PendingProposal<Result>[] = [];
+  #waitingBytes = 0;
   /** By index. One node's proposals of one term are inserted in ascending order, so the oldest come first. */
   readonly #inLog = new Map<number, PendingProposal<Result>>();
   #pendingBytes = 0;
@@ -73,6 +80,11 @@ export class ProposalTracker<Result> {
     return this.#waiting.length > 0;
   }
 
+  /** True where it pays to propose those that wait at once. */
+  get manyWait(): boolean {
+    return this.#waitingBytes >= MANY_BYTES;
+  }
+
   /** Rejects with `overloaded` at the limit. */
   submit(data: Uint8Array, signal: AbortSignal | undefined): Promise<Committed<Result>> {
     const bytes = data.length + PROPOSAL_OVERHEAD_BYTES;
@@ -92,6 +104,7 @@ export class ProposalTracker<Result> {
         unlisten: undefined,
       };
       this.#waiting.push(proposal);
+      this.#waitingBytes += data.length;
       if (signal !== undefined) this.#listen(proposal, signal);
     });
   }
@@ -100,6 +113,7 @@ export class ProposalTracker<Result> {
   takeWaiting(): readonly PendingProposal<Result>[] {
     const batch = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     return batch.some((proposal) => proposal.index === DONE)
       ? batch.filter((proposal) => proposal.index !== DONE)
       : batch;

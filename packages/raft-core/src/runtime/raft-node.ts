@@ -78,7 +78,8 @@ export class RaftNode<Result> {
     const refusal = this.#refuseProposal(data);
     if (refusal !== undefined) return Promise.reject(refusal);
     const outcome = this.#loop.proposals.submit(data, options?.signal);
-    this.#loop.wake();
+    if (this.#loop.proposals.manyWait) this.#loop.hurry();
+    else this.#loop.wake();
     return outcome;
   }
 
@@ -156,7 +157,7 @@ export class RaftNode<Result> {
       );
     }
     await this.#asLeader('transferring leadership', () => {
-      const target = this.#loop.startTransfer(to);
+      const target = this.#loop.duties.startTransfer(to);
       return this.#loop.transfer.start(target, clock.now() + (deadlineMs ?? electionTicks * tickIntervalMs));
     });
   }
@@ -230,7 +231,7 @@ export class RaftNode<Result> {
       // With everybody else gone too there is nobody to wait for.
       if (!this.#loop.hasSuccessor()) return;
       await this.#loop
-        .inTurn(() => this.#loop.transfer.start(this.#loop.startTransfer(undefined), deadline))
+        .inTurn(() => this.#loop.transfer.start(this.#loop.duties.startTransfer(undefined), deadline))
         .catch(() => this.#pause(tickIntervalMs));
     }
     // The new leader tells what became of the last proposals.

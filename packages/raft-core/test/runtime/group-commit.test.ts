@@ -47,6 +47,42 @@ async function withGates(voters: number): Promise<{ cluster: Cluster; disks: Map
   return { cluster, disks };
 }
 
+describe('a batch of proposals', () => {
+  it('waits for all that can be read now, but not with 96 KiB', async () => {
+    const cluster = await Cluster.start({ voters: 3 });
+    const leader = await cluster.leader();
+    await cluster.clock.advance(300);
+    const before = leader.status().lastIndex;
+    // Time stands still, and nothing deferred is run before `settle`.
+    const outcomes = [leader.propose(bytes('first')), leader.propose(new Uint8Array(95 * 1024))];
+    expect(leader.status().lastIndex).toBe(before);
+    outcomes.push(leader.propose(new Uint8Array(1024)));
+    expect(leader.status().lastIndex).toBe(before + 3);
+    outcomes.push(leader.propose(bytes('last')));
+    expect(leader.status().lastIndex).toBe(before + 3);
+    const committed = await cluster.clock.resolve(Promise.all(outcomes));
+    expect(committed.map(({ index }) => index - before)).toEqual([1, 2, 3, 4]);
+    await cluster.stopAll();
+  });
+
+  it('is not begun in the middle of a turn', async () => {
+    const cluster = await Cluster.start({ voters: 1 });
+    const leader = await cluster.leader();
+    const outcomes: Promise<unknown>[] = [];
+    leader.on('applied', () => {
+      if (outcomes.length > 1) return;
+      const before = leader.status().lastIndex;
+      outcomes.push(leader.propose(new Uint8Array(200 * 1024)));
+      expect(leader.status().lastIndex).toBe(before);
+    });
+    outcomes.push(leader.propose(bytes('first')));
+    await cluster.clock.settle();
+    expect(outcomes).toHaveLength(2);
+    await cluster.clock.resolve(Promise.all(outcomes));
+    await cluster.stopAll();
+  });
+});
+
 describe('writing to the log', () => {
   it('puts everything that arrived during one write into the next one', async () => {
     const { cluster, disks } = await withGates(1);
