@@ -90,8 +90,9 @@ export function toHex(bytes: Uint8Array): string {
 
 /** The form in which hashes are written: `sha256:<hex>`, always 71 characters. */
 export const HASH_TEXT_LENGTH = 71;
+export const HASH_SCHEME = 'sha256:';
 export function formatHash(digest: Uint8Array | string): string {
-  return typeof digest === 'string' ? `sha256:${digest}` : `sha256:${toHex(digest)}`;
+  return `${HASH_SCHEME}${typeof digest === 'string' ? digest : toHex(digest)}`;
 }
 
 /** `sha256:` of no bytes at all: what the first record of a chain has for a predecessor. */

@@ -1,4 +1,12 @@
-import { EMPTY_HASH, HASH_TEXT_LENGTH, encodeUtf8, encodeUtf8Into, formatHash } from '../canonical.ts';
+import {
+  EMPTY_HASH,
+  HASH_SCHEME,
+  HASH_TEXT_LENGTH,
+  encodeUtf8,
+  encodeUtf8Into,
+  formatHash,
+  toHex,
+} from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
 import { SegmentLog } from './segment-log.ts';
 
@@ -84,10 +92,15 @@ export class ChainedLog {
     buffer.copyWithin(start, offset, offset + headLength);
     buffer.set(this.#hashText, start - HASH_TEXT_LENGTH);
     const digest = this.#sha256(buffer.subarray(start - HASH_TEXT_LENGTH, offset + bytes.length));
-    if (formatHash(digest) !== hash) return false;
+    // Not with `formatHash`: what is only compared need not be put together first.
+    const digits = typeof digest === 'string' ? digest : toHex(digest);
+    if (digits.length !== HASH_TEXT_LENGTH - HASH_SCHEME.length) return false;
+    if (!hash.startsWith(HASH_SCHEME) || !hash.endsWith(digits)) return false;
     buffer.set(bytes, offset);
     this.log.commit(bytes.length);
-    this.#moveHead(hash);
+    this.#headHash = hash;
+    const hashAt = headLength + HASH_FIELD_OPEN.length;
+    for (let at = 0; at < HASH_TEXT_LENGTH; at += 1) this.#hashText[at] = bytes[hashAt + at] ?? 0;
     return true;
   }
 

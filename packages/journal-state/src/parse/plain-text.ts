@@ -43,24 +43,32 @@ const ITEMS = SORTED_KINDS.map((kind) => String.raw`"${kind}":\[((?:${ITEM}(?:,$
 /** Captures the items of each kind. */
 const DELTA = String.raw`\{${ITEMS.join(',')}\}`;
 
-/** Captures principal, its type, role, and the entry's type. */
-const BEFORE_HASH = String.raw`\{"author":\{"principal":"(${CONTENT})","principal_type":"(${PRINCIPAL_TYPES.join('|')})","role":"(${CONTENT})"\},"emergency_reason":(${TEXT_OR_NULL}),"entry_type":"(${PLAIN_TYPES.join('|')})"`;
-/** Captures message, and what follows it; of that parent, policy, kind and name of the scope. */
-const MIDDLE = String.raw`(?:,"message":(${TEXT}))?(,"parent":(null|${NUMBER}),"policy_ref":(${TEXT_OR_NULL}),"scope":(?:"Global"|\{"(Node|VCluster)":"(${CONTENT})"\}))`;
+/** How a group begins that is captured, or only where a command needs it. */
+type Opening = '(' | '(?:';
+
+/** Captures principal and entry's type; on demand the principal's type, role and emergency reason in between. */
+const beforeHash = (asked: Opening): string =>
+  String.raw`\{"author":\{"principal":"(${CONTENT})","principal_type":"${asked}${PRINCIPAL_TYPES.join('|')})","role":"${asked}${CONTENT})"\},"emergency_reason":${asked}${TEXT_OR_NULL}),"entry_type":"(${PLAIN_TYPES.join('|')})"`;
+/** Captures kind and name of the scope; on demand before them message, all that follows it, parent and policy. */
+const beforeSequence = (asked: Opening): string =>
+  String.raw`(?:,"message":${asked}${TEXT}))?${asked},"parent":${asked}null|${NUMBER}),"policy_ref":${asked}${TEXT_OR_NULL}),"scope":(?:"Global"|\{"(Node|VCluster)":"(${CONTENT})"\}))`;
 
 const COMMAND = new RegExp(
-  String.raw`^\{"command":\{"entry":(${BEFORE_HASH})${MIDDLE},"state_delta":(null|${DELTA}),"ttl_seconds":null\},"type":"AppendEntry"\},(?:"request_id":"(${CONTENT})",)?"time":"(${CONTENT})"\}$`,
+  String.raw`^\{"command":\{"entry":(${beforeHash('(')})${beforeSequence('(')},"state_delta":(null|${DELTA}),"ttl_seconds":null\},"type":"AppendEntry"\},(?:"request_id":"(${CONTENT})",)?"time":"(${CONTENT})"\}$`,
 );
 /** Takes any delta: an entry is only believed with the right hash, which says that a journal wrote it. */
 const ENTRY = new RegExp(
-  String.raw`^(${BEFORE_HASH}),"hash":"(${CONTENT})"${MIDDLE},"sequence":(${NUMBER}),"state_delta":(?:null|${DELTA}|(\{[^]*\})),"timestamp":"${CONTENT}","ttl_seconds":null\}$`,
+  String.raw`^${beforeHash('(?:')},"hash":"(${CONTENT})"${beforeSequence('(?:')},"sequence":(${NUMBER}),"state_delta":(?:null|${DELTA}|(\{[^]*\})),"timestamp":"${CONTENT}","ttl_seconds":null\}$`,
 );
 
 /** Where the expressions capture what. By number: names would cost more than the match. */
-const BOTH = { principal: 2, principalType: 3, role: 4, reason: 5, type: 6 } as const;
 const IN_COMMAND = {
-  ...BOTH,
   beforeHash: 1,
+  principal: 2,
+  principalType: 3,
+  role: 4,
+  reason: 5,
+  type: 6,
   message: 7,
   afterMessage: 8,
   parent: 9,
@@ -73,13 +81,14 @@ const IN_COMMAND = {
   time: 22,
 } as const;
 const IN_ENTRY = {
-  ...BOTH,
-  hash: 7,
-  scopeKind: 12,
-  scopeName: 13,
-  sequence: 14,
-  items: 15,
-  otherDelta: 22,
+  principal: 1,
+  type: 2,
+  hash: 3,
+  scopeKind: 4,
+  scopeName: 5,
+  sequence: 6,
+  items: 7,
+  otherDelta: 14,
 } as const;
 
 // -- commands ---------------------------------------------------------------------------------------------------
