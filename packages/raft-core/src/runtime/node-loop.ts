@@ -7,9 +7,9 @@
  *                              └──────── responses of both workers <───────────────┘
  *
  * A turn takes all that has arrived since the last one, so that what arrives together is proposed, sent and written
- * together. Messages leave before the write that belongs to them starts, so that disks work in parallel, and a follower's
- * write starts before it applies what was committed meanwhile; what rests on
- * a write (votes, acknowledgements, the leader's own vote for its entries) comes back from the append worker when it
+ * together; only where much is proposed it comes early. Messages leave before the write that belongs to them starts, so
+ * that disks work in parallel, and a follower's write starts before it applies what was committed meanwhile; what rests
+ * on a write (votes, acknowledgements, the leader's own vote for its entries) comes back from the append worker when it
  * is durable, and only then counts.
  */
 import { decodeConfChange } from '../core/confchange/codec.ts';
