@@ -1,8 +1,17 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JournalState, canonicalJson } from '@pact-journal/journal-state';
+import { JournalState, canonicalJson, encodeCommand } from '@pact-journal/journal-state';
 import type { CommandEnvelope } from '@pact-journal/journal-state';
-import { anIdentity, commandLogs } from '@pact-journal/journal-state/testing';
+import {
+  aCommit,
+  aPolicy,
+  anEnvelope,
+  anIdentity,
+  at,
+  commandLogs,
+} from '@pact-journal/journal-state/testing';
 import { readPlainCommand } from '../src/parse/plain-text.ts';
 
 /** What somebody writes who is out to confuse a reader. */
@@ -175,6 +184,42 @@ describe('a plain command', () => {
     const full = json('\n"'.repeat(16_000));
     expect(readPlainCommand(canonicalJson(full))?.envelope).toMatchObject(full as object);
     expect(readPlainCommand(canonicalJson(json('x'.repeat(64 * 1024))))).toBeUndefined();
+  });
+});
+
+describe('what is kept of a plain command', () => {
+  it('does not keep its text in memory, neither of an entry nor of one that waits for approval', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const grown = (vcluster: string): number => {
+      const journal = new JournalState();
+      const policy = aPolicy('two', { two_person_approval: true });
+      journal.apply(anEnvelope({ type: 'SetPolicy', vcluster_id: 'two', author: anIdentity(), policy }));
+      collect();
+      const before = process.memoryUsage().heapUsed;
+      for (let index = 0; index < 400; index += 1) {
+        const author = anIdentity({
+          principal: `somebody-${String(index)}@example.org`,
+          role: 'one-of-many-roles',
+        });
+        const message = 'x'.repeat(50_000);
+        const files = { [`/etc/a-file-of-its-own-${String(index)}`]: `a value of its own ${String(index)}` };
+        const entry = aCommit({ VCluster: vcluster }, { files }, { author, message });
+        const envelope = anEnvelope(
+          { type: 'AppendEntry', entry },
+          at(index),
+          `a-request-of-its-own-${String(index)}`,
+        );
+        expect(journal.applyBytes(encodeCommand(envelope)).result.type).toBe('EntryAppended');
+      }
+      collect();
+      const bytes = process.memoryUsage().heapUsed - before;
+      expect(journal.entryCount).toBe(401);
+      return bytes;
+    };
+    // Together the texts have 20 MB.
+    expect(grown('two')).toBeLessThan(6e6);
+    expect(grown('ml')).toBeLessThan(6e6);
   });
 });
 

@@ -9,7 +9,7 @@ import type {
 
 /** What one command changed, for those who follow the journal: subscriptions and the overlay builder. */
 export interface StateChanges {
-  /** The entry that was appended. */
+  /** The entry that was appended. Its strings may be parts of the command's text: to keep one keeps all of that. */
   readonly entry?: ConfigEntry;
   /** The operation that was recorded. */
   readonly operation?: AdminOperation;

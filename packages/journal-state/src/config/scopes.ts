@@ -1,4 +1,4 @@
-import { detached } from '../canonical.ts';
+import { detachedScope } from '../parse/scope.ts';
 import { TableDigest } from '../tables/table-digest.ts';
 import type { ComputeNodeId, Scope, VClusterId } from '../types.ts';
 import { KeyTable } from './keys.ts';
@@ -59,10 +59,4 @@ export class ScopeTable {
     }
     return layer;
   }
-}
-
-/** The same scope with a name of its own, instead of one cut out of a command's or an entry's text. */
-function detachedScope(scope: Scope): Scope {
-  if (scope === 'Global') return scope;
-  return 'VCluster' in scope ? { VCluster: detached(scope.VCluster) } : { Node: detached(scope.Node) };
 }

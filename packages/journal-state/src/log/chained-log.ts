@@ -98,9 +98,7 @@ export class ChainedLog {
     if (!hash.startsWith(HASH_SCHEME) || !hash.endsWith(digits)) return false;
     buffer.set(bytes, offset);
     this.log.commit(bytes.length);
-    this.#headHash = hash;
-    const hashAt = headLength + HASH_FIELD_OPEN.length;
-    for (let at = 0; at < HASH_TEXT_LENGTH; at += 1) this.#hashText[at] = bytes[hashAt + at] ?? 0;
+    this.#moveHead(hash);
     return true;
   }
 

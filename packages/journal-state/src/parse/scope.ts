@@ -1,3 +1,4 @@
+import { detached } from '../canonical.ts';
 import type { Scope } from '../types.ts';
 import { id, isRecord, refuse } from './fields.ts';
 
@@ -28,4 +29,10 @@ export function sameScope(a: Scope, b: Scope): boolean {
   if (a === 'Global' || b === 'Global') return a === b;
   if ('VCluster' in a) return 'VCluster' in b && a.VCluster === b.VCluster;
   return 'Node' in b && a.Node === b.Node;
+}
+
+/** The same scope with a name of its own, instead of one cut out of a command's or an entry's text. */
+export function detachedScope(scope: Scope): Scope {
+  if (scope === 'Global') return scope;
+  return 'VCluster' in scope ? { VCluster: detached(scope.VCluster) } : { Node: detached(scope.Node) };
 }

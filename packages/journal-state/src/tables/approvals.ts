@@ -1,3 +1,5 @@
+import { detached } from '../canonical.ts';
+import { detachedScope } from '../parse/scope.ts';
 import { timestampToMs } from '../timestamp.ts';
 import type {
   ConfigEntry,
@@ -59,8 +61,13 @@ export class ApprovalTable {
     this.#pending.set(sequence, {
       sequence,
       entry_type,
-      scope,
-      requester: author,
+      // Kept for half an hour, and parts of a command's text would keep all of that.
+      scope: detachedScope(scope),
+      requester: {
+        principal: detached(author.principal),
+        principal_type: author.principal_type,
+        role: detached(author.role),
+      },
       created_at: timestamp,
       expires_at,
     });
