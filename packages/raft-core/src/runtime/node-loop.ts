@@ -201,7 +201,7 @@ export class NodeLoop<Result> implements TransportHandler {
   wake(): void {
     if (this.#scheduled || !this.#running) return;
     this.#scheduled = true;
-    this.options.clock.defer(this.#turn);
+    this.options.clock.defer(this.#scheduledTurn);
   }
 
   /** Runs something on the core in the next turn. */
@@ -296,8 +296,12 @@ export class NodeLoop<Result> implements TransportHandler {
 
   // The turn
 
-  readonly #turn = (): void => {
+  readonly #scheduledTurn = (): void => {
     this.#scheduled = false;
+    this.#turn();
+  };
+
+  #turn(): void {
     this.#inTurn = true;
     try {
       for (const stage of this.#stages) {
@@ -310,7 +314,7 @@ export class NodeLoop<Result> implements TransportHandler {
     } finally {
       this.#inTurn = false;
     }
-  };
+  }
 
   readonly #stages: readonly (() => void)[] = [
     // A leader's lease is counted in ticks: it must know how late it is before it answers a read.

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { toNodeId } from '../../src/core/ids.ts';
 import type { MemoryLogOperation } from '../../src/testing/index.ts';
 import { bytes, Cluster } from './cluster.ts';
@@ -62,6 +62,21 @@ describe('a batch of proposals', () => {
     expect(leader.status().lastIndex).toBe(before + 3);
     const committed = await cluster.clock.resolve(Promise.all(outcomes));
     expect(committed.map(({ index }) => index - before)).toEqual([1, 2, 3, 4]);
+    await cluster.stopAll();
+  });
+
+  it('has no more turns scheduled than one, however often one comes early', async () => {
+    const cluster = await Cluster.start({ voters: 1 });
+    const leader = await cluster.leader();
+    const deferred = vi.spyOn(cluster.clock, 'defer');
+    const outcomes: Promise<unknown>[] = [];
+    for (let proposed = 0; proposed < 20; proposed++) {
+      outcomes.push(leader.propose(bytes('little')), leader.propose(new Uint8Array(100 * 1024)));
+    }
+    // The turn, and the first write, which waits until messages have left.
+    expect(deferred.mock.calls.length).toBeLessThanOrEqual(2);
+    deferred.mockRestore();
+    await cluster.clock.resolve(Promise.all(outcomes));
     await cluster.stopAll();
   });
 
