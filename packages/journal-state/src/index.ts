@@ -4,7 +4,7 @@ export { JournalState } from './journal-state.ts';
 export type { JournalStateOptions } from './journal-state.ts';
 export type { ApplyOutcome, StateChanges } from './apply/outcome.ts';
 export { SYSTEM_IDENTITY } from './apply/system.ts';
-export { changesConfiguration } from './config/fold.ts';
+export { changesConfiguration } from './parse/entry.ts';
 export { JournalStateError, isJournalStateError } from './errors.ts';
 export type { JournalStateErrorCode } from './errors.ts';
 export type { Sha256 } from './canonical.ts';

@@ -1,5 +1,5 @@
 /** Two-person approval: which changes wait for a second person, and what becomes of them. */
-import { changesConfiguration } from '../config/fold.ts';
+import { changesConfiguration } from '../parse/entry.ts';
 import { JournalStateError } from '../errors.ts';
 import { APPROVAL_WINDOW_SECONDS } from '../limits.ts';
 import type { EntryExtras } from '../log/entry-log.ts';

@@ -1,9 +1,9 @@
 /** AppendEntry, SetPolicy and DecideApproval: what an entry must satisfy in the journal's present state, and what it brings about. */
 import { JournalStateError } from '../errors.ts';
+import { changesConfiguration } from '../parse/entry.ts';
 import { entrySeq, refuse } from '../parse/fields.ts';
 import type { EntryText } from '../parse/plain-text.ts';
 import { formatScope, sameScope } from '../parse/scope.ts';
-import { changesConfiguration } from '../config/fold.ts';
 import type { Layer } from '../config/layer.ts';
 import type { EntryExtras } from '../log/entry-log.ts';
 import type { Tables } from '../tables/tables.ts';

@@ -8,21 +8,17 @@
  */
 import { assert } from '../errors.ts';
 import type { EntryLog } from '../log/entry-log.ts';
+import { changesConfiguration } from '../parse/entry.ts';
 import { entrySeq } from '../parse/fields.ts';
 import type { NodeTable } from '../tables/nodes.ts';
 import { DELTA_KINDS } from '../types.ts';
-import type { ConfigEntry, DeltaItem, DeltaKind, EntrySeq, EntryType, StateDelta } from '../types.ts';
+import type { ConfigEntry, DeltaItem, DeltaKind, EntrySeq, StateDelta } from '../types.ts';
 import type { EffectiveItem } from '../view.ts';
 import type { ConfigKey } from './cell.ts';
 import { UNSET } from './cell.ts';
 import type { Declared, KeyCell, KeyVersion } from './cell.ts';
 import type { Layer } from './layer.ts';
 import type { ScopeTable } from './scopes.ts';
-
-/** True for the entry types that change configuration. */
-export function changesConfiguration(type: EntryType): boolean {
-  return type === 'Commit' || type === 'Rollback' || type === 'AutoConverge' || type === 'BootConfig';
-}
 
 /** What an item of entry `seq` declares. */
 export function declaredBy(item: DeltaItem, seq: EntrySeq): EffectiveItem | null {

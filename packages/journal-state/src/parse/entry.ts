@@ -22,6 +22,11 @@ export const ENTRY_TYPES: readonly EntryType[] = [
   'PendingApproval',
 ];
 
+/** True for the entry types that change configuration. */
+export function changesConfiguration(type: EntryType): boolean {
+  return type === 'Commit' || type === 'Rollback' || type === 'AutoConverge' || type === 'BootConfig';
+}
+
 export const PRINCIPAL_TYPES: readonly PrincipalType[] = ['Human', 'Agent', 'Service'];
 const IDENTITY_FIELDS = ['principal', 'principal_type', 'role'];
 const ENTRY_FIELDS = [

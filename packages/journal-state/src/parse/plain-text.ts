@@ -6,12 +6,10 @@
  * so each field can only be where canonical JSON has it, whatever people write into their messages. What is read is
  * what `JSON.parse` gives, and what stood in the text can stand in other canonical JSON. All else is to be parsed.
  */
-import { changesConfiguration } from '../config/fold.ts';
-import type { FoldEntry } from '../config/fold.ts';
 import { DELTA_KINDS } from '../types.ts';
-import type { DeltaAction, DeltaItem, EntryType, Scope, StateDelta } from '../types.ts';
+import type { ConfigEntry, DeltaAction, DeltaItem, EntryType, Scope, StateDelta } from '../types.ts';
 import { EMPTY_DELTA } from './delta.ts';
-import { ENTRY_TYPES, PRINCIPAL_TYPES } from './entry.ts';
+import { ENTRY_TYPES, PRINCIPAL_TYPES, changesConfiguration } from './entry.ts';
 import { entrySeq } from './fields.ts';
 import type { JsonRecord } from './fields.ts';
 
@@ -157,9 +155,11 @@ function readNewEntry(found: RegExpExecArray, read: ContentReader): JsonRecord {
 // -- entries ----------------------------------------------------------------------------------------------------
 
 /** What the state follows from, of an entry that does nothing but declare keys, or nothing at all. */
-export interface EntryFacts extends FoldEntry {
+export interface EntryFacts extends Pick<
+  ConfigEntry,
+  'sequence' | 'entry_type' | 'scope' | 'state_delta' | 'parent' | 'hash'
+> {
   readonly principal: string;
-  readonly hash: string;
 }
 
 /**

@@ -2,7 +2,8 @@
 import { changeItem } from '../config/node-delta.ts';
 import { mapKinds } from '../config/effective.ts';
 import type { EffectiveConfigs } from '../config/effective.ts';
-import { VersionReader, changesConfiguration, sameDeclared } from '../config/fold.ts';
+import { VersionReader, sameDeclared } from '../config/fold.ts';
+import { changesConfiguration } from '../parse/entry.ts';
 import { compareKeys } from '../config/keys.ts';
 import type { KeyCell, KeyVersion } from '../config/cell.ts';
 import type { Layer } from '../config/layer.ts';

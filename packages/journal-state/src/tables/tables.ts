@@ -1,13 +1,14 @@
 /** All of the journal's state, and how entries change what follows from them. */
 import { canonicalJson, encodeUtf8, formatHash, pureSha256 } from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
-import { ConfigFold, changesConfiguration } from '../config/fold.ts';
+import { ConfigFold } from '../config/fold.ts';
 import type { FoldEntry } from '../config/fold.ts';
 import type { Layer } from '../config/layer.ts';
 import { ScopeTable } from '../config/scopes.ts';
 import { EntryLog } from '../log/entry-log.ts';
 import { OperationLog } from '../log/operation-log.ts';
 import { deltaSize } from '../parse/delta.ts';
+import { changesConfiguration } from '../parse/entry.ts';
 import { msToTimestamp, timestampToMs } from '../timestamp.ts';
 import type { ConfigEntry, ConfigState, ComputeNodeId, EntrySeq, Timestamp, VClusterId } from '../types.ts';
 import { entrySeq } from '../parse/fields.ts';
