@@ -1,8 +1,9 @@
 /** Looking at a data directory that a real server wrote. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { logFiles } from '../support/log-files.ts';
 import { startJournal, type RunningJournal } from './journal-process.ts';
 import { failureLine, runHere } from './run-cli.ts';
 
@@ -53,9 +54,9 @@ test('after the server has stopped the directory is whole, and one changed byte 
   expect(found).toMatchObject({ ok: true, missing: [] });
   expect(found.entries).toBeGreaterThanOrEqual(3);
 
-  const wal = join(dataDir, 'raft', 'wal');
-  const [first] = readdirSync(wal).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-  const path = join(wal, first ?? '');
+  const { folder, names } = logFiles(dataDir);
+  const [first = ''] = names;
+  const path = join(folder, first);
   const bytes = readFileSync(path);
   bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] ?? 0) ^ 1;
   writeFileSync(path, bytes);

@@ -1,11 +1,12 @@
 /** A member whose log is damaged, repaired from the members that run. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { initCerts } from '../../src/certs/init.ts';
 import { failureLine, runHere } from '../cli/run-cli.ts';
-import { TestCluster, type NodePlace } from '../support/test-cluster.ts';
+import { logFiles } from '../support/log-files.ts';
+import { TestCluster } from '../support/test-cluster.ts';
 
 let cluster: TestCluster;
 let certs: string;
@@ -52,17 +53,11 @@ async function commit(count: number, from: TestCluster): Promise<void> {
   }
 }
 
-function logFiles({ dataDir }: NodePlace): { readonly folder: string; readonly names: readonly string[] } {
-  const folder = join(dataDir, 'raft', 'wal');
-  const names = readdirSync(folder).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-  return { folder, names };
-}
-
 test('a damaged entry in the middle comes back over the network, and the node goes on', async () => {
   await commit(4, cluster);
   const { place } = cluster.node(3);
   await cluster.node(3).kill('SIGTERM');
-  const { folder, names } = logFiles(place);
+  const { folder, names } = logFiles(place.dataDir);
   const name = names[names.length - 3] ?? '';
   const bytes = readFileSync(join(folder, name));
   bytes[80] = (bytes[80] ?? 0) ^ 1;
@@ -96,7 +91,7 @@ test('a lost end comes back as far as a quorum confirms it to be committed', asy
   await commit(3, cluster);
   const { place } = cluster.node(3);
   await cluster.node(3).kill('SIGTERM');
-  const { folder, names } = logFiles(place);
+  const { folder, names } = logFiles(place.dataDir);
   const { index } = JSON.parse(readFileSync(join(place.dataDir, 'raft', 'committed.json'), 'utf8')) as {
     readonly index: number;
   };

@@ -18,6 +18,7 @@ import { newEntryToWire } from '@pact-journal/journal-proto';
 import { protoPath } from 'grpc-health-check';
 import { failureLine, runCli } from '../cli/run-cli.ts';
 import { append, call, commitOf, listing, stubs } from '../support/calls.ts';
+import { logFiles } from '../support/log-files.ts';
 import { freePorts, killAllNodes, TestNode, type NodePlace } from '../support/test-cluster.ts';
 
 let folder = '';
@@ -189,9 +190,8 @@ describe('a data directory', () => {
     for (const value of ['1', '2', '3']) await append(client, commitOf('vm.x', value));
     client.close();
     await node.kill('SIGKILL');
-    const wal = join(place.dataDir, 'raft', 'wal');
-    const files = (await readdir(wal)).sort((a, b) => Number.parseInt(a) - Number.parseInt(b));
-    const victim = join(wal, files.at(-3) ?? '');
+    const { folder, names } = logFiles(place.dataDir);
+    const victim = join(folder, names.at(-3) ?? '');
     const bytes = await readFile(victim);
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 20) ^ 1, bytes.length - 20);
     await writeFile(victim, bytes);
