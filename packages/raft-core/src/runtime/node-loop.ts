@@ -191,7 +191,7 @@ export class NodeLoop<Result> implements TransportHandler {
     this.#onFatal(error);
   }
 
-  /** Takes a turn at once, unless this one is not over. */
+  /** Takes a turn at once; called within one, schedules the next. */
   hurry(): void {
     if (this.#inTurn) this.wake();
     else this.#turn();

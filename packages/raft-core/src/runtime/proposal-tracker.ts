@@ -35,8 +35,8 @@ const DONE = -1;
 export const PROPOSAL_OVERHEAD_BYTES = 512;
 
 /**
- * So much waits no longer for what else there is to read: followers begin with it meanwhile. Of half the size a batch
- * would cost more than it saves.
+ * So much waits no longer for what else there is to read: followers begin with it meanwhile. Each batch has its own cost
+ * on every node, so it is not less.
  */
 const MANY_BYTES = 96 * 1024;
 

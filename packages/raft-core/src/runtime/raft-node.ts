@@ -66,8 +66,8 @@ export class RaftNode<Result> {
 
   /**
    * Replicates `data` (at least one byte, at most `proposalMaxBytes`) and resolves when it is committed and applied
-   * here. It is durable on a majority then. Only the leader takes proposals. With much waiting already it works on what
-   * there is before it returns: the state machine may apply entries, and listeners be called, during the call.
+   * here. It is durable on a majority then. Only the leader takes proposals. With 96 KiB waiting it begins before it
+   * returns: the state machine may apply entries, and listeners be called, during the call.
    *
    * When it fails, `error.outcome` tells what is known: `notCommitted` for certain, or `unknown`. Codes:
    * `notLeader`, `overloaded`, `transferInProgress`, `notCommitted`, `outcomeUnknown`, `invalidArgument`, `stopped`
