@@ -9,6 +9,9 @@ import {
 import type { JournalMachine } from './journal-machine.ts';
 import type { JournalWriter } from './writer.ts';
 
+/** So long an overlay waits for the next commit: those that follow one another closely carry theirs along. */
+const NEXT_COMMIT_MS = 10;
+
 export interface Overlays {
   readonly manager: OverlayManager;
   readonly rebuilder: OverlayRebuilder;
@@ -32,10 +35,8 @@ export function createOverlays(options: OverlaysOptions): Overlays {
     if (!leads()) return;
     const { data } = overlay;
     const base64 = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
-    const { result } = await writer.propose(
-      { type: 'SetOverlay', overlay: { ...overlay, data: base64 } },
-      undefined,
-    );
+    const command = { type: 'SetOverlay', overlay: { ...overlay, data: base64 } } as const;
+    const { result } = await writer.proposeWithNext(command, NEXT_COMMIT_MS);
     if (result.type === 'ValidationError' && result.code !== 'overlayVersion')
       throw new Error(`the overlay was refused: ${result.reason}`);
   };
