@@ -2,9 +2,9 @@
  * The state machine at scale: 1,000,000 entries of about 512 bytes, 1,000 vClusters, 100,000 nodes. How fast commands
  * are applied, how long a node's delta takes, what a snapshot costs to capture and to restore, and the memory of it all.
  */
-import { hash } from 'node:crypto';
 import { JournalState, RestoreBuilder, encodeCommand, entrySeq } from '@pact-journal/journal-state';
 import type { CommandEnvelope, EntryType, Scope } from '@pact-journal/journal-state';
+import { nativeSha256 } from '@pact-journal/journal-state/node';
 import { percentile, print, round, thousands } from './report.ts';
 import type { BenchReport } from './report.ts';
 
@@ -13,8 +13,6 @@ const NODES = 100_000;
 /** As many commands as one group commit brings: what is applied at once is not what fills the memory. */
 const BATCH = 256;
 const KEYS_PER_SCOPE = 40;
-
-const sha256 = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
 
 /** Seven of ten entries are commits of one node, one of a vCluster; the others record drift and commands. */
 const TYPES: readonly EntryType[] = [
@@ -205,7 +203,7 @@ function snapshotAndRestore(journal: JournalState): {
   const capturesMs = sampleUs(20, () => journal.snapshot()).map((us) => us / 1000);
   const captureMs = percentile(capturesMs, 0.5);
   const snapshot = journal.snapshot();
-  const builder = new RestoreBuilder({ sha256 });
+  const builder = new RestoreBuilder({ sha256: nativeSha256 });
   let sizeBytes = 0;
   let restoreMs = 0;
   let cpuMs = 0;
@@ -238,7 +236,7 @@ export function run(args: readonly string[]): Promise<BenchReport> {
   const given = args.indexOf('--entries');
   const entries = given < 0 ? 1_000_000 : Number(args[given + 1]);
   const empty = collect();
-  const journal = new JournalState({ sha256 });
+  const journal = new JournalState({ sha256: nativeSha256 });
   const rates = load(journal, entries);
   const entryBytes = JSON.stringify(journal.entry(entrySeq(Math.floor(entries / 2)))).length;
   print(

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { JournalState, msToTimestamp, parseNewEntry, parseStateDelta } from '@pact-journal/journal-state';
+import { nativeSha256 } from '@pact-journal/journal-state/node';
 import type { JournalCommand, Scope } from '@pact-journal/journal-state';
 import { OverlayManager, OverlayRebuilder, WorkerCompressor } from '@pact-journal/overlay-builder';
 import type { OverlayEvent } from '@pact-journal/overlay-builder';
@@ -15,7 +16,7 @@ import type { BenchReport } from './report.ts';
 
 const COMMIT_INTERVAL_MS = 5;
 
-const state = new JournalState({ sha256: (bytes) => createHash('sha256').update(bytes).digest('hex') });
+const state = new JournalState({ sha256: nativeSha256 });
 
 function apply(command: JournalCommand): void {
   const { result } = state.apply({ time: msToTimestamp(Date.now()), command });

@@ -25,6 +25,9 @@ export {
 } from './parse/command.ts';
 export { entrySeq, isEntrySeq } from './parse/fields.ts';
 export { RestoreBuilder } from './snapshot/restore.ts';
+export type { RestoreOptions } from './snapshot/restore.ts';
+export { findBrokenLink } from './log/chain-stretch.ts';
+export type { ChainStretch } from './log/chain-stretch.ts';
 export type { JournalSnapshot, JournalSnapshotSection } from './snapshot/capture.ts';
 export type { BlameLine, KeyChange } from './query/history.ts';
 export { diffConfigs } from './query/history.ts';

@@ -1,5 +1,5 @@
 /** One replica as boots see it: a journal state, its overlay, the front. Prints where it listens. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Server } from '@grpc/grpc-js';
@@ -12,6 +12,7 @@ import {
   parseStateDelta,
 } from '@pact-journal/journal-state';
 import type { JournalCommand } from '@pact-journal/journal-state';
+import { nativeSha256 } from '@pact-journal/journal-state/node';
 import { checksumOf, OverlayManager, WorkerCompressor } from '@pact-journal/overlay-builder';
 
 const { values } = parseArgs({
@@ -23,7 +24,7 @@ const { values } = parseArgs({
   },
 });
 
-const state = new JournalState({ sha256: (bytes) => createHash('sha256').update(bytes).digest('hex') });
+const state = new JournalState({ sha256: nativeSha256 });
 
 function apply(command: JournalCommand): void {
   const { result } = state.apply({ time: msToTimestamp(Date.now()), command });

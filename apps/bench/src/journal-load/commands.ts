@@ -1,12 +1,11 @@
 /** The same commands every time: commits of 100,000 nodes and 1,000 vClusters, 512 bytes each in the log. */
-import { hash } from 'node:crypto';
-import { JournalState, RestoreBuilder, encodeCommand } from '@pact-journal/journal-state';
-import type { CommandEnvelope, Scope, Sha256 } from '@pact-journal/journal-state';
+import { JournalState, encodeCommand } from '@pact-journal/journal-state';
+import type { CommandEnvelope, Scope } from '@pact-journal/journal-state';
+import { nativeSha256, restoreJournal } from '@pact-journal/journal-state/node';
+import type { SnapshotSections } from '@pact-journal/journal-state/node';
 import type { Entry, StateMachine } from '@pact-journal/raft-core';
 
 export const ENTRY_SIZE_BYTES = 512;
-
-const sha256: Sha256 = (bytes) => hash('sha256', bytes, 'hex');
 
 export const VCLUSTERS = 1_000;
 export const NODES = 100_000;
@@ -57,7 +56,7 @@ export function command(index: number): Uint8Array {
 
 /** The journal as a state machine, as the server has it. */
 export class JournalMachine implements StateMachine<unknown> {
-  state = new JournalState({ sha256 });
+  state = new JournalState({ sha256: nativeSha256 });
 
   apply(entries: readonly Entry[]): readonly unknown[] {
     return entries.map((entry) => this.state.applyBytes(entry.data).result);
@@ -67,14 +66,7 @@ export class JournalMachine implements StateMachine<unknown> {
     return this.state.snapshot();
   }
 
-  async restore(
-    sections: AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>,
-  ): Promise<void> {
-    const builder = new RestoreBuilder({ sha256 });
-    for await (const { key, records } of sections) {
-      builder.section(key);
-      for await (const record of records) builder.record(record);
-    }
-    this.state = builder.finish();
+  async restore(sections: SnapshotSections): Promise<void> {
+    this.state = await restoreJournal(sections);
   }
 }

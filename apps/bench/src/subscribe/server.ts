@@ -1,10 +1,10 @@
 /** One replica with subscribers. Answers its parent: `{"type":"append","count":n}` appends global commits one by one. */
-import { createHash } from 'node:crypto';
 import { Server } from '@grpc/grpc-js';
 import { BootFront, BootServer } from '@pact-journal/boot-stream';
 import { JournalState, msToTimestamp, parseNewEntry, parseStateDelta } from '@pact-journal/journal-state';
+import { nativeSha256 } from '@pact-journal/journal-state/node';
 
-const state = new JournalState({ sha256: (bytes) => createHash('sha256').update(bytes).digest('hex') });
+const state = new JournalState({ sha256: nativeSha256 });
 const listeners = new Set<() => void>();
 const bootServer = new BootServer({
   source: {

@@ -1,21 +1,16 @@
 /** The journal as raft-core's state machine: the one place where the two meet. */
-import { hash } from 'node:crypto';
 import {
   decodeCommand,
   JournalState,
-  RestoreBuilder,
   type CommandResult,
-  type Sha256,
   type StateChanges,
 } from '@pact-journal/journal-state';
+import { nativeSha256, restoreJournal, type SnapshotSections } from '@pact-journal/journal-state/node';
 import type { Entry, SnapshotContent, StateMachine } from '@pact-journal/raft-core';
 import type { Checkpoints } from './checkpoints.ts';
 import { MARK_INTERVAL } from './checkpoints.ts';
 import type { Logger } from './log.ts';
 import type { Tracing } from './tracing.ts';
-
-/** Ten times as fast as the portable one. */
-const sha256: Sha256 = (bytes) => hash('sha256', bytes, 'hex');
 
 /** Of an encoded command; undefined where it has none. */
 function requestIdIn(data: Uint8Array): string | undefined {
@@ -36,7 +31,7 @@ export interface JournalMachineOptions {
 }
 
 export class JournalMachine implements StateMachine<CommandResult> {
-  #state = new JournalState({ sha256 });
+  #state = new JournalState({ sha256: nativeSha256 });
   readonly #log: Logger | undefined;
   readonly #tracing: Tracing | undefined;
   readonly #listeners = new Set<ChangesListener>();
@@ -97,15 +92,8 @@ export class JournalMachine implements StateMachine<CommandResult> {
     return this.#state.snapshot();
   }
 
-  async restore(
-    sections: AsyncIterable<{ readonly key: string; readonly records: AsyncIterable<Uint8Array> }>,
-  ): Promise<void> {
-    const builder = new RestoreBuilder({ sha256 });
-    for await (const { key, records } of sections) {
-      builder.section(key);
-      for await (const record of records) builder.record(record);
-    }
-    this.#state = builder.finish();
+  async restore(sections: SnapshotSections): Promise<void> {
+    this.#state = await restoreJournal(sections);
     this.#checkpoints?.clear();
     for (const listener of this.#replaced) listener();
   }

@@ -8,11 +8,13 @@ import {
   toHex,
 } from '../canonical.ts';
 import type { Sha256 } from '../canonical.ts';
+import { HASH_FIELD_LENGTH, HASH_FIELD_OPEN } from './chain-stretch.ts';
+import type { ChainStretch } from './chain-stretch.ts';
 import { SegmentLog } from './segment-log.ts';
+import type { Allocate, Segment } from './segment-log.ts';
 
-/** What stands before the hash in a record's JSON; a quote follows it. */
-const HASH_FIELD_OPEN = ',"hash":"';
-const HASH_FIELD_LENGTH = HASH_FIELD_OPEN.length + HASH_TEXT_LENGTH + 1;
+/** Called with records that were appended as they are, to find out whether their hashes are right. */
+export type VerifyLater = (stretch: ChainStretch) => void;
 
 /**
  * Records of canonical JSON, each of which carries the SHA-256 over its predecessor's hash and itself:
@@ -22,9 +24,11 @@ const HASH_FIELD_LENGTH = HASH_FIELD_OPEN.length + HASH_TEXT_LENGTH + 1;
  * The first one's predecessor is the hash of nothing. As text, so that an auditor needs no more than jq and sha256sum.
  */
 export class ChainedLog {
-  readonly log = new SegmentLog();
+  readonly log: SegmentLog;
   readonly #sha256: Sha256;
   #headHash = EMPTY_HASH;
+  /** The hash that the first claimed record of the open segment continues. */
+  #openContinues = EMPTY_HASH;
   /** The field with the head's hash, as it stands in the head's JSON. */
   readonly #hashField = encodeUtf8(`${HASH_FIELD_OPEN}${EMPTY_HASH}"`);
   /** The hash within that field. */
@@ -32,8 +36,9 @@ export class ChainedLog {
   /** What `prepare` wrote: where it begins, and its lengths before `hash` and in all, in bytes. */
   #prepared = { offset: 0, headLength: 0, length: 0 };
 
-  constructor(sha256: Sha256) {
+  constructor(sha256: Sha256, allocate?: Allocate) {
     this.#sha256 = sha256;
+    this.log = new SegmentLog(allocate);
   }
 
   /** Hash of the newest record. */
@@ -100,6 +105,36 @@ export class ChainedLog {
     this.log.commit(bytes.length);
     this.#moveHead(hash);
     return true;
+  }
+
+  /**
+   * The same without verifying the hash, for a log of which all records come in this way: `verify` is given them by the
+   * segment, the last ones by `claimed`. False (and nothing is appended) if the record has not this hash in its place.
+   */
+  appendClaimed(bytes: Uint8Array, text: string, hash: string, verify: VerifyLater): boolean {
+    const found = text.indexOf(HASH_FIELD_OPEN);
+    const isThere = found >= 0 && text.startsWith(hash, found + HASH_FIELD_OPEN.length);
+    if (!isThere || hash.length !== HASH_TEXT_LENGTH) return false;
+    const continues = this.#headHash;
+    const sealed = this.log.newestSealed;
+    this.log.append(bytes);
+    this.#moveHead(hash);
+    const full = this.log.newestSealed;
+    if (full !== undefined && full !== sealed) {
+      verify(this.#stretch(full));
+      this.#openContinues = continues;
+    }
+    return true;
+  }
+
+  /** No more records are claimed. */
+  claimed(verify: VerifyLater): void {
+    const { open } = this.log.capture();
+    if (open.ends.length > 0) verify(this.#stretch(open));
+  }
+
+  #stretch({ first, bytes, ends }: Segment): ChainStretch {
+    return { first, previousHash: this.#openContinues, bytes: bytes.subarray(0, ends.at(-1)), ends };
   }
 
   /** Called for each record: a loop is faster here than handing a short text to an encoder. */

@@ -7,8 +7,10 @@ import { entrySeq } from '../parse/fields.ts';
 import type { EntryText } from '../parse/plain-text.ts';
 import type { ConfigEntry, EntrySeq, EntryType, NewConfigEntry, Timestamp } from '../types.ts';
 import { ChainedLog } from './chained-log.ts';
+import type { VerifyLater } from './chained-log.ts';
 import { GrowableUint32 } from './growable.ts';
 import type { Indexed } from './growable.ts';
+import type { Allocate } from './segment-log.ts';
 
 const CACHE_SLOTS = 256;
 const CACHED_SIZE_BYTES_MAX = 16 * 1024;
@@ -47,8 +49,8 @@ export class EntryLog {
   readonly #authorNumbers = new Map<string, number>();
   readonly #cache: (ConfigEntry | undefined)[] = new Array<ConfigEntry | undefined>(CACHE_SLOTS);
 
-  constructor(sha256: Sha256) {
-    this.#chain = new ChainedLog(sha256);
+  constructor(sha256: Sha256, allocate?: Allocate) {
+    this.#chain = new ChainedLog(sha256, allocate);
   }
 
   get length(): number {
@@ -97,9 +99,19 @@ export class EntryLog {
     return appended;
   }
 
-  /** Appends an entry read back from a snapshot, if its hash follows from its bytes and predecessor; else false. */
-  restore(bytes: Uint8Array, text: string, hash: string): boolean {
-    return this.#chain.appendVerified(bytes, text, hash);
+  /**
+   * Appends an entry read back from a snapshot, if its hash follows from its bytes and predecessor; else false. With
+   * `verify` that is not known yet.
+   */
+  restore(bytes: Uint8Array, text: string, hash: string, verify?: VerifyLater): boolean {
+    return verify === undefined
+      ? this.#chain.appendVerified(bytes, text, hash)
+      : this.#chain.appendClaimed(bytes, text, hash, verify);
+  }
+
+  /** All entries have been restored. */
+  allRestored(verify: VerifyLater): void {
+    this.#chain.claimed(verify);
   }
 
   /** Indexes the newest entry after `restore`. */

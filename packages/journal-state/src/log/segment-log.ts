@@ -16,6 +16,9 @@ const SEGMENT_CAPACITY = SEGMENT_SIZE_BYTES_MAX + 16 * 1024;
 /** A buffer that is used to this part is kept as it is when it is sealed; others are cut to size. */
 const WELL_USED = 0.95;
 
+/** Gives memory for a segment, of at least so many bytes. */
+export type Allocate = (sizeBytes: number) => Uint8Array<ArrayBuffer>;
+
 /**
  * An append-only list of byte strings in a few big buffers, so that a million records cost their bytes and four more
  * each, and nothing to the garbage collector.
@@ -24,12 +27,17 @@ const WELL_USED = 0.95;
  * a sealed one can be stored once by its content.
  */
 export class SegmentLog {
+  readonly #allocate: Allocate;
   readonly #sealed: Segment[] = [];
   readonly #sealedFirsts: number[] = [];
   #first = 0;
   #bytes = new Uint8Array(FIRST_CAPACITY);
   #used = 0;
   #ends: number[] = [];
+
+  constructor(allocate: Allocate = (sizeBytes) => new Uint8Array(sizeBytes)) {
+    this.#allocate = allocate;
+  }
 
   /** Number of records. */
   get length(): number {
@@ -76,6 +84,10 @@ export class SegmentLog {
     this.commit(record.length);
   }
 
+  get newestSealed(): Segment | undefined {
+    return this.#sealed.at(-1);
+  }
+
   /** The record's bytes. Not to be changed or transferred. */
   record(index: number): Uint8Array {
     assert(index >= 0 && index < this.length, 'the record exists');
@@ -103,7 +115,7 @@ export class SegmentLog {
     this.#first += segment.ends.length;
     // A new array each time: captures hold the old one.
     this.#ends = [];
-    this.#bytes = new Uint8Array(nextCapacity);
+    this.#bytes = this.#allocate(nextCapacity);
     this.#used = 0;
   }
 

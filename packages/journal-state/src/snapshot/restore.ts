@@ -7,6 +7,8 @@ import { parseOverlay } from '../parse/command.ts';
 import { isRecord } from '../parse/fields.ts';
 import type { JsonRecord } from '../parse/fields.ts';
 import { readEntryFacts } from '../parse/plain-text.ts';
+import type { VerifyLater } from '../log/chained-log.ts';
+import type { Allocate } from '../log/segment-log.ts';
 import type { RequestRecord } from '../tables/requests.ts';
 import { CHUNK_SIZE } from '../tables/cow-table.ts';
 import { Tables } from '../tables/tables.ts';
@@ -19,6 +21,17 @@ type Table = 'summary' | 'nodes' | 'requests' | 'entries' | 'operations' | 'over
 /** What the summary promises of the other sections; the digest last, because it covers the others. */
 const PROMISES = ['entries', 'nodes', 'operations', 'overlays', 'digest'] as const;
 const ORDER: readonly Table[] = ['summary', 'nodes', 'requests', 'entries', 'operations', 'overlays'];
+
+export interface RestoreOptions extends JournalStateOptions {
+  /**
+   * Leaves the hashes of entries to somebody else, for they are a third of the work: called with all entries, about a
+   * mebibyte at a time, the last of them by `finish`. `findBrokenLink` tells whether they are right; give it a copy. What
+   * `finish` returns must not be used before they are.
+   */
+  readonly verifyLater?: VerifyLater;
+  /** Memory for entries, a mebibyte or more at a time. For those who have some that was touched before. */
+  readonly allocate?: Allocate;
+}
 
 /**
  * Builds a journal from a snapshot's sections, given in the order in which they were written:
@@ -36,6 +49,7 @@ const ORDER: readonly Table[] = ['summary', 'nodes', 'requests', 'entries', 'ope
  */
 export class RestoreBuilder {
   readonly #tables: Tables;
+  readonly #verifyLater: VerifyLater | undefined;
   #summary: SnapshotSummary | undefined;
   #requests: RequestRecord[] = [];
   /** By a chunk's first position, the number of the change that made it what it is. */
@@ -43,8 +57,9 @@ export class RestoreBuilder {
   #key = '';
   #table: Table | undefined;
 
-  constructor(options: JournalStateOptions = {}) {
-    this.#tables = new Tables(options.sha256);
+  constructor(options: RestoreOptions = {}) {
+    this.#tables = new Tables(options.sha256, options.allocate);
+    this.#verifyLater = options.verifyLater;
   }
 
   /** Begins the section with this key. */
@@ -100,6 +115,7 @@ export class RestoreBuilder {
   /** The restored journal. */
   finish(): JournalState {
     if (this.#table === 'requests') this.#restoreRequests();
+    if (this.#verifyLater !== undefined) this.#tables.entries.allRestored(this.#verifyLater);
     const summary = this.#summary;
     if (summary === undefined) return this.#damaged('has no summary');
     this.#key = 'summary';
@@ -185,7 +201,7 @@ export class RestoreBuilder {
     const position = entries.length;
     if (sequence !== position)
       this.#damaged(`has entry ${String(sequence)} where ${String(position)} belongs`);
-    if (typeof hash !== 'string' || !entries.restore(bytes, text, hash)) {
+    if (typeof hash !== 'string' || !entries.restore(bytes, text, hash, this.#verifyLater)) {
       this.#damaged(
         `entry ${String(position)} does not have the hash that follows from it and its predecessor`,
       );

@@ -7,6 +7,7 @@ import type { Layer } from '../config/layer.ts';
 import { ScopeTable } from '../config/scopes.ts';
 import { EntryLog } from '../log/entry-log.ts';
 import { OperationLog } from '../log/operation-log.ts';
+import type { Allocate } from '../log/segment-log.ts';
 import { deltaSize } from '../parse/delta.ts';
 import { changesConfiguration } from '../parse/entry.ts';
 import { msToTimestamp, timestampToMs } from '../timestamp.ts';
@@ -42,9 +43,9 @@ export class Tables {
   /** The latest time that any command carried: what is recorded never goes back behind it. */
   clock: Timestamp = FIRST_TIME;
 
-  constructor(sha256: Sha256 = pureSha256) {
+  constructor(sha256: Sha256 = pureSha256, allocate?: Allocate) {
     this.sha256 = sha256;
-    this.entries = new EntryLog(sha256);
+    this.entries = new EntryLog(sha256, allocate);
     this.operations = new OperationLog(sha256);
     this.fold = new ConfigFold(this.entries, this.scopes, this.nodes);
   }

@@ -1,0 +1,143 @@
+import { Worker } from 'node:worker_threads';
+import { findBrokenLink } from '../log/chain-stretch.ts';
+import type { ChainStretch } from '../log/chain-stretch.ts';
+import { nativeSha256 } from './native-sha256.ts';
+import type { RestoreReply, RestoreRequest } from './restore-worker.ts';
+
+/** Less than this is verified sooner than a thread is started: in a few milliseconds. */
+const THREAD_SIZE_BYTES_MIN = 512 * 1024;
+
+/** Stretches that may be on their way, each of them with a copy. */
+const UNDER_WAY_MAX = 8;
+
+/** Pieces of memory that are kept in stock. */
+const STOCK = 4;
+
+/**
+ * What a second thread does while the first one builds a journal: it verifies the hash chain, and it provides memory
+ * that need not be waited for page by page. Where there is no second thread to be had, or it dies, the first one does
+ * it all.
+ */
+export class RestoreThread {
+  readonly #underWay = new Map<number, ChainStretch>();
+  /** For copies of stretches; the thread gives it back. */
+  readonly #copies: Uint8Array<ArrayBuffer>[] = [];
+  readonly #stock: Uint8Array<ArrayBuffer>[] = [];
+  readonly #workerUrl: URL;
+  #state: 'new' | 'running' | 'ended' = 'new';
+  #worker: Worker | undefined;
+  #broken = -1;
+  #waiting: { readonly stretches: number; readonly resolve: () => void } | undefined;
+
+  constructor(workerUrl: URL = defaultWorkerUrl()) {
+    this.#workerUrl = workerUrl;
+  }
+
+  /** Takes a stretch, which must not change until it is verified. */
+  verify(stretch: ChainStretch): void {
+    const isSmall = this.#state === 'new' && stretch.bytes.length < THREAD_SIZE_BYTES_MIN;
+    const worker = isSmall ? undefined : this.#running();
+    if (worker === undefined) return this.#verifyHere(stretch);
+    this.#underWay.set(stretch.first, stretch);
+    const { first, previousHash, bytes, ends } = stretch;
+    const memory = this.#copies.pop() ?? new Uint8Array(bytes.length);
+    const copy = memory.length < bytes.length ? new Uint8Array(bytes.length) : memory;
+    copy.set(bytes);
+    const sizeBytes = bytes.length;
+    post(worker, { type: 'stretch', stretch: { first, previousHash, ends }, memory: copy, sizeBytes });
+  }
+
+  /** Memory of at least so many bytes, now the caller's. */
+  allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
+    const worker = this.#running();
+    if (worker === undefined) return new Uint8Array(sizeBytes);
+    post(worker, { type: 'memory', sizeBytes });
+    const memory = this.#stock.pop();
+    return memory === undefined || memory.length < sizeBytes ? new Uint8Array(sizeBytes) : memory;
+  }
+
+  /** Resolves when the thread is not too far behind. */
+  async keepUp(): Promise<void> {
+    await this.#untilUnderWay(UNDER_WAY_MAX);
+  }
+
+  /** Resolves when all that was taken is verified. */
+  async verified(): Promise<void> {
+    await this.#untilUnderWay(0);
+  }
+
+  /** Position of the first record found so far whose hash is wrong; -1 where there is none. */
+  get broken(): number {
+    return this.#broken;
+  }
+
+  /** From now on there is only one thread again. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#state = 'ended';
+    this.#stock.length = 0;
+    this.#copies.length = 0;
+    await worker?.terminate();
+  }
+
+  async #untilUnderWay(stretches: number): Promise<void> {
+    if (this.#underWay.size <= stretches) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting = { stretches, resolve };
+    });
+  }
+
+  #running(): Worker | undefined {
+    if (this.#state !== 'new') return this.#worker;
+    this.#state = 'running';
+    // None of the process's own flags: `--eval` and `--input-type` would be taken as meant for the thread.
+    const worker = new Worker(this.#workerUrl, { name: 'restore', execArgv: [] });
+    worker.on('message', (reply: RestoreReply) => this.#take(reply));
+    worker.on('error', () => this.#lost(worker));
+    worker.on('exit', () => this.#lost(worker));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #take(reply: RestoreReply): void {
+    if (reply.type === 'memory') {
+      if (this.#stock.length < STOCK) this.#stock.push(reply.memory);
+      return;
+    }
+    this.#copies.push(reply.memory);
+    this.#underWay.delete(reply.first);
+    this.#found(reply.broken);
+  }
+
+  #lost(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#state = 'ended';
+    const left = [...this.#underWay.values()];
+    this.#underWay.clear();
+    for (const stretch of left) this.#verifyHere(stretch);
+  }
+
+  #verifyHere(stretch: ChainStretch): void {
+    this.#found(findBrokenLink({ ...stretch, bytes: stretch.bytes.slice() }, nativeSha256));
+  }
+
+  #found(broken: number): void {
+    if (broken >= 0 && (this.#broken < 0 || broken < this.#broken)) this.#broken = broken;
+    if (this.#waiting === undefined || this.#underWay.size > this.#waiting.stretches) return;
+    const { resolve } = this.#waiting;
+    this.#waiting = undefined;
+    resolve();
+  }
+}
+
+function post(worker: Worker, request: RestoreRequest): void {
+  worker.postMessage(request, request.type === 'stretch' ? [request.memory.buffer] : []);
+}
+
+/** Beside this module, with this module's own extension: `.ts` from source, `.js` or `.cjs` when built. */
+function defaultWorkerUrl(): URL {
+  const extension = /\.[a-z]+$/.exec(new URL(import.meta.url).pathname)?.[0] ?? '.js';
+  return new URL(`./restore-worker${extension}`, import.meta.url);
+}
