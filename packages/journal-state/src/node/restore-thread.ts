@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { SEGMENT_SIZE_BYTES_MAX } from '../limits.ts';
 import { findBrokenLink } from '../log/chain-stretch.ts';
 import type { ChainStretch } from '../log/chain-stretch.ts';
 import { nativeSha256 } from './native-sha256.ts';
@@ -40,11 +41,9 @@ export class RestoreThread {
     if (worker === undefined) return this.#verifyHere(stretch);
     this.#underWay.set(stretch.first, stretch);
     const { first, previousHash, bytes, ends } = stretch;
-    const memory = this.#copies.pop() ?? new Uint8Array(bytes.length);
-    const copy = memory.length < bytes.length ? new Uint8Array(bytes.length) : memory;
-    copy.set(bytes);
+    const memory = this.#copyOf(bytes);
     const sizeBytes = bytes.length;
-    post(worker, { type: 'stretch', stretch: { first, previousHash, ends }, memory: copy, sizeBytes });
+    post(worker, { type: 'stretch', stretch: { first, previousHash, ends }, memory, sizeBytes });
   }
 
   /** Memory of at least so many bytes, now the caller's. */
@@ -79,6 +78,14 @@ export class RestoreThread {
     this.#stock.length = 0;
     this.#copies.length = 0;
     await worker?.terminate();
+  }
+
+  #copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const free = this.#copies.pop();
+    const isEnough = free !== undefined && free.length >= bytes.length;
+    const copy = isEnough ? free : new Uint8Array(Math.max(bytes.length, SEGMENT_SIZE_BYTES_MAX));
+    copy.set(bytes);
+    return copy;
   }
 
   async #untilUnderWay(stretches: number): Promise<void> {
