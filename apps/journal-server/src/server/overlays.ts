@@ -9,8 +9,8 @@ import {
 import type { JournalMachine } from './journal-machine.ts';
 import type { JournalWriter } from './writer.ts';
 
-/** So long an overlay waits for the next commit: those that follow one another closely carry theirs along. */
-const NEXT_COMMIT_MS = 10;
+/** So long an overlay waits for the next proposal: commits that follow one another closely carry theirs along. */
+const NEXT_PROPOSAL_MS = 10;
 
 export interface Overlays {
   readonly manager: OverlayManager;
@@ -36,7 +36,7 @@ export function createOverlays(options: OverlaysOptions): Overlays {
     const { data } = overlay;
     const base64 = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
     const command = { type: 'SetOverlay', overlay: { ...overlay, data: base64 } } as const;
-    const { result } = await writer.proposeWithNext(command, NEXT_COMMIT_MS);
+    const { result } = await writer.proposeWithNext(command, NEXT_PROPOSAL_MS);
     if (result.type === 'ValidationError' && result.code !== 'overlayVersion')
       throw new Error(`the overlay was refused: ${result.reason}`);
   };

@@ -67,10 +67,11 @@ export class JournalWriter {
 
   /**
    * Like `propose`, for what can wait for `ms`: where proposals follow one another so closely it goes with the next one,
-   * instead of costing every node a message and a write of its own.
+   * instead of costing every node a message and a write of its own. Two that wait are enough: they go together.
    */
   async proposeWithNext(command: JournalCommand, ms: number): ReturnType<Proposer['propose']> {
-    if (performance.now() - this.#proposedMs < ms) await this.#nextProposal(ms);
+    if (this.#waiting.length > 0) this.#accompany();
+    else if (performance.now() - this.#proposedMs < ms) await this.#nextProposal(ms);
     return this.#put(command, undefined);
   }
 

@@ -47,15 +47,25 @@ test('what can wait goes with the next proposal, in the same batch', async () =>
   const { batches, propose, proposeWithNext } = harness();
   propose('before');
   await nextTurn();
-  const waiting = ['first', 'second'].map((name) => proposeWithNext(name, 60_000));
+  const waiting = proposeWithNext('patient', 60_000);
   await nextTurn();
   expect(batches).toEqual([['before']]);
   propose('next');
-  await Promise.all(waiting);
-  expect(batches).toEqual([['before'], ['next', 'first', 'second']]);
+  await waiting;
+  expect(batches).toEqual([['before'], ['next', 'patient']]);
   await nextTurn();
   propose('later');
   expect(batches.at(-1)).toEqual(['later']);
+});
+
+test('two that can wait go together, at once', async () => {
+  const { batches, propose, proposeWithNext } = harness();
+  propose('before');
+  await nextTurn();
+  const first = proposeWithNext('first', 60_000);
+  await nextTurn();
+  await Promise.all([first, proposeWithNext('second', 60_000)]);
+  expect(batches.map((batch) => batch.toSorted())).toEqual([['before'], ['first', 'second']]);
 });
 
 test('whoever waits for the next one in vain goes alone, once', async () => {
