@@ -175,18 +175,29 @@ describe('findBrokenLink', () => {
   });
 });
 
+it('what is too much for the second thread is done by both', async () => {
+  const thread = new RestoreThread();
+  const broken = stretch(altered(700, replace(/xxx"/, 'xyx"')));
+  for (let i = 0; i < 12; i += 1) thread.verify({ ...stretch(whole), first: 10_000 * (i + 1) });
+  thread.verify(broken);
+  await thread.verified();
+  expect(thread.broken).toBe(700);
+  expect(new Set(Array.from({ length: 20 }, () => thread.allocate(1_000).buffer)).size).toBe(20);
+  await thread.close();
+});
+
 describe('without its second thread', () => {
   const missing = new URL('./no-such-worker.mjs', import.meta.url);
   const ending = new URL('./ending-worker.mjs', import.meta.url);
 
   it.each([
-    ['that cannot be started', missing],
+    ['that cannot be loaded', missing],
+    ['that cannot be started', new URL('https://example.org/worker.mjs')],
     ['that ends', ending],
   ])('the first one verifies: one %s', async (_, workerUrl) => {
     const thread = new RestoreThread(workerUrl);
     const broken = stretch(altered(700, replace(/xxx"/, 'xyx"')));
     for (const each of [stretch(whole), broken, { ...stretch(whole), first: 10_000 }]) thread.verify(each);
-    await thread.keepUp();
     await thread.verified();
     expect(thread.broken).toBe(700);
     expect(thread.allocate(1_000_000).length).toBeGreaterThanOrEqual(1_000_000);

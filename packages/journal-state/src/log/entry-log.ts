@@ -146,7 +146,7 @@ export class EntryLog {
     const cached = this.#cache[sequence % CACHE_SLOTS];
     if (cached?.sequence === sequence) return cached;
     const bytes = this.#chain.log.record(sequence);
-    // What is in the log was written by `append` or proven by its hash.
+    // What is in the log was written by `append`, or its hash is proven before anybody uses this log.
     const entry = JSON.parse(decodeUtf8(bytes)) as ConfigEntry;
     if (bytes.length <= CACHED_SIZE_BYTES_MAX) this.#cache[sequence % CACHE_SLOTS] = entry;
     return entry;

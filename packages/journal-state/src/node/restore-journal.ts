@@ -30,7 +30,6 @@ export async function restoreJournal(sections: SnapshotSections): Promise<Journa
   try {
     for await (const { key, records } of sections) {
       builder.section(key);
-      await thread.keepUp();
       checkVerdicts();
       for await (const record of records) builder.record(record);
     }

@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { SEGMENT_SIZE_BYTES_MAX } from '../limits.ts';
 import { findBrokenLink } from '../log/chain-stretch.ts';
@@ -8,10 +9,10 @@ import type { RestoreReply, RestoreRequest } from './restore-worker.ts';
 /** Less than this is verified sooner than a thread is started: in a few milliseconds. */
 const THREAD_SIZE_BYTES_MIN = 512 * 1024;
 
-/** Stretches that may be on their way, each of them with a copy. */
+/** Stretches that may be on their way, each of them with a copy. What is too much for one thread is shared by two. */
 const UNDER_WAY_MAX = 8;
 
-/** Pieces of memory that are kept in stock. */
+/** Pieces of memory that are kept in stock, or ordered. */
 const STOCK = 4;
 
 /**
@@ -24,11 +25,12 @@ export class RestoreThread {
   /** For copies of stretches; the thread gives it back. */
   readonly #copies: Uint8Array<ArrayBuffer>[] = [];
   readonly #stock: Uint8Array<ArrayBuffer>[] = [];
+  #ordered = 0;
   readonly #workerUrl: URL;
   #state: 'new' | 'running' | 'ended' = 'new';
   #worker: Worker | undefined;
   #broken = -1;
-  #waiting: { readonly stretches: number; readonly resolve: () => void } | undefined;
+  #whenVerified: (() => void) | undefined;
 
   constructor(workerUrl: URL = defaultWorkerUrl()) {
     this.#workerUrl = workerUrl;
@@ -36,11 +38,11 @@ export class RestoreThread {
 
   /** Takes a stretch, which must not change until it is verified. */
   verify(stretch: ChainStretch): void {
-    const isSmall = this.#state === 'new' && stretch.bytes.length < THREAD_SIZE_BYTES_MIN;
-    const worker = isSmall ? undefined : this.#running();
-    if (worker === undefined) return this.#verifyHere(stretch);
-    this.#underWay.set(stretch.first, stretch);
     const { first, previousHash, bytes, ends } = stretch;
+    const isSmall = this.#state === 'new' && bytes.length < THREAD_SIZE_BYTES_MIN;
+    const worker = isSmall || this.#underWay.size >= UNDER_WAY_MAX ? undefined : this.#running();
+    if (worker === undefined) return this.#verifyHere(stretch);
+    this.#underWay.set(first, stretch);
     const memory = this.#copyOf(bytes);
     const sizeBytes = bytes.length;
     post(worker, { type: 'stretch', stretch: { first, previousHash, ends }, memory, sizeBytes });
@@ -49,20 +51,21 @@ export class RestoreThread {
   /** Memory of at least so many bytes, now the caller's. */
   allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
     const worker = this.#running();
-    if (worker === undefined) return new Uint8Array(sizeBytes);
-    post(worker, { type: 'memory', sizeBytes });
     const memory = this.#stock.pop();
-    return memory === undefined || memory.length < sizeBytes ? new Uint8Array(sizeBytes) : memory;
+    if (worker !== undefined && this.#stock.length + this.#ordered < STOCK) {
+      this.#ordered += 1;
+      post(worker, { type: 'memory', sizeBytes });
+    }
+    return memory !== undefined && memory.length >= sizeBytes ? memory : new Uint8Array(sizeBytes);
   }
 
-  /** Resolves when the thread is not too far behind. */
-  async keepUp(): Promise<void> {
-    await this.#untilUnderWay(UNDER_WAY_MAX);
-  }
-
-  /** Resolves when all that was taken is verified. */
+  /** Resolves when all that was taken is verified. Until then, and only then, the thread keeps the process alive. */
   async verified(): Promise<void> {
-    await this.#untilUnderWay(0);
+    if (this.#underWay.size === 0) return;
+    this.#worker?.ref();
+    await new Promise<void>((resolve) => {
+      this.#whenVerified = resolve;
+    });
   }
 
   /** Position of the first record found so far whose hash is wrong; -1 where there is none. */
@@ -88,28 +91,33 @@ export class RestoreThread {
     return copy;
   }
 
-  async #untilUnderWay(stretches: number): Promise<void> {
-    if (this.#underWay.size <= stretches) return;
-    await new Promise<void>((resolve) => {
-      this.#waiting = { stretches, resolve };
-    });
-  }
-
   #running(): Worker | undefined {
     if (this.#state !== 'new') return this.#worker;
-    this.#state = 'running';
-    // None of the process's own flags: `--eval` and `--input-type` would be taken as meant for the thread.
-    const worker = new Worker(this.#workerUrl, { name: 'restore', execArgv: [] });
+    this.#state = 'ended';
+    let worker: Worker;
+    try {
+      // None of the process's own flags: `--eval` and `--input-type` would be taken as meant for the thread.
+      worker = new Worker(this.#workerUrl, { name: 'restore', execArgv: [] });
+    } catch {
+      // The process may not have more threads, or none at all.
+      return undefined;
+    }
+    // Before that it would not last.
+    worker.once('online', () => {
+      if (this.#whenVerified === undefined) worker.unref();
+    });
     worker.on('message', (reply: RestoreReply) => this.#take(reply));
     worker.on('error', () => this.#lost(worker));
     worker.on('exit', () => this.#lost(worker));
+    this.#state = 'running';
     this.#worker = worker;
     return worker;
   }
 
   #take(reply: RestoreReply): void {
     if (reply.type === 'memory') {
-      if (this.#stock.length < STOCK) this.#stock.push(reply.memory);
+      this.#ordered -= 1;
+      this.#stock.push(reply.memory);
       return;
     }
     this.#copies.push(reply.memory);
@@ -127,15 +135,16 @@ export class RestoreThread {
   }
 
   #verifyHere(stretch: ChainStretch): void {
-    this.#found(findBrokenLink({ ...stretch, bytes: stretch.bytes.slice() }, nativeSha256));
+    const memory = this.#copyOf(stretch.bytes);
+    const bytes = memory.subarray(0, stretch.bytes.length);
+    const broken = findBrokenLink({ ...stretch, bytes }, nativeSha256);
+    this.#copies.push(memory);
+    this.#found(broken);
   }
 
   #found(broken: number): void {
     if (broken >= 0 && (this.#broken < 0 || broken < this.#broken)) this.#broken = broken;
-    if (this.#waiting === undefined || this.#underWay.size > this.#waiting.stretches) return;
-    const { resolve } = this.#waiting;
-    this.#waiting = undefined;
-    resolve();
+    if (this.#underWay.size === 0) this.#whenVerified?.();
   }
 }
 
@@ -143,8 +152,13 @@ function post(worker: Worker, request: RestoreRequest): void {
   worker.postMessage(request, request.type === 'stretch' ? [request.memory.buffer] : []);
 }
 
+/** The file that this module is in: the CommonJS build has no `import.meta`, and the others have no `__filename`. */
+function self(): string {
+  return typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
+}
+
 /** Beside this module, with this module's own extension: `.ts` from source, `.js` or `.cjs` when built. */
 function defaultWorkerUrl(): URL {
-  const extension = /\.[a-z]+$/.exec(new URL(import.meta.url).pathname)?.[0] ?? '.js';
-  return new URL(`./restore-worker${extension}`, import.meta.url);
+  const extension = /\.[a-z]+$/.exec(new URL(self()).pathname)?.[0] ?? '.js';
+  return new URL(`./restore-worker${extension}`, self());
 }

@@ -183,7 +183,7 @@ export class RestoreBuilder {
     if (facts === undefined) {
       const json = this.#parse(text);
       this.#verifyEntry(bytes, text, json['sequence'], json['hash']);
-      // Its hash proves that a journal wrote it.
+      // Its hash proves that a journal wrote it, now or before anybody uses what is built here.
       const entry = json as unknown as ConfigEntry;
       const layer = this.#tables.scopes.layer(entry.scope);
       this.#tables.entries.restored(entry, entry.author.principal, layer);
