@@ -102,7 +102,7 @@ export class RestoreThread {
       // The process may not have more threads, or none at all.
       return undefined;
     }
-    // Before that it would not last.
+    // Before that, Node would undo it.
     worker.once('online', () => {
       if (this.#whenVerified === undefined) worker.unref();
     });

@@ -24,9 +24,9 @@ const ORDER: readonly Table[] = ['summary', 'nodes', 'requests', 'entries', 'ope
 
 export interface RestoreOptions extends JournalStateOptions {
   /**
-   * Leaves the hashes of entries to somebody else, for they are a third of the work: called with all entries, about a
-   * mebibyte at a time, the last of them by `finish`. `findBrokenLink` tells whether they are right; give it a copy. What
-   * `finish` returns must not be used before they are.
+   * Leaves the hashes of entries to somebody else: called with all entries, about a mebibyte at a time, the last of them
+   * by `finish`. `findBrokenLink` tells whether they are right; give it a copy. What `finish` returns must not be used
+   * before they are.
    */
   readonly verifyLater?: VerifyLater;
   /** Memory for entries, a mebibyte or more at a time. For those who have some that was touched before. */
