@@ -41,8 +41,8 @@ export class JournalWriter {
   readonly #now: () => Timestamp;
   readonly #told: ToldOfProposals;
   #proposedMs = -Infinity;
-  /** Those who wait for the next proposal. */
-  #waiting: (() => void)[] = [];
+  /** Tells whoever waits for the next proposal that it is made. */
+  #accompany: (() => void) | undefined;
 
   constructor(
     proposer: Proposer,
@@ -60,7 +60,7 @@ export class JournalWriter {
   propose(command: JournalCommand, requestId: string | undefined): ReturnType<Proposer['propose']> {
     const outcome = this.#put(command, requestId);
     this.#proposedMs = performance.now();
-    if (this.#waiting.length > 0) this.#accompany();
+    this.#accompany?.();
     if (requestId !== undefined && this.#isTold()) this.#tell(command.type, requestId, outcome);
     return outcome;
   }
@@ -70,7 +70,7 @@ export class JournalWriter {
    * instead of costing every node a message and a write of its own. Two that wait are enough: they go together.
    */
   async proposeWithNext(command: JournalCommand, ms: number): ReturnType<Proposer['propose']> {
-    if (this.#waiting.length > 0) this.#accompany();
+    if (this.#accompany !== undefined) this.#accompany();
     else if (performance.now() - this.#proposedMs < ms) await this.#nextProposal(ms);
     return this.#put(command, undefined);
   }
@@ -84,24 +84,17 @@ export class JournalWriter {
     return this.#proposer.propose(this.#encode(envelope));
   }
 
+  /** Resolves with the next proposal, or after `ms`. */
   #nextProposal(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((each) => each !== begin);
-        resolve();
-      }, ms);
-      const begin = (): void => {
+      const end = (): void => {
         clearTimeout(timer);
+        this.#accompany = undefined;
         resolve();
       };
-      this.#waiting.push(begin);
+      const timer = setTimeout(end, ms);
+      this.#accompany = end;
     });
-  }
-
-  #accompany(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const begin of waiting) begin();
   }
 
   #isTold(): boolean {

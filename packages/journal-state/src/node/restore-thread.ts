@@ -153,12 +153,12 @@ function post(worker: Worker, request: RestoreRequest): void {
 }
 
 /** The file that this module is in: the CommonJS build has no `import.meta`, and the others have no `__filename`. */
-function self(): string {
+function thisFile(): string {
   return typeof __filename === 'string' ? pathToFileURL(__filename).href : import.meta.url;
 }
 
 /** Beside this module, with this module's own extension: `.ts` from source, `.js` or `.cjs` when built. */
 function defaultWorkerUrl(): URL {
-  const extension = /\.[a-z]+$/.exec(new URL(self()).pathname)?.[0] ?? '.js';
-  return new URL(`./restore-worker${extension}`, self());
+  const extension = /\.[a-z]+$/.exec(new URL(thisFile()).pathname)?.[0] ?? '.js';
+  return new URL(`./restore-worker${extension}`, thisFile());
 }
